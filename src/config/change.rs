@@ -1,15 +1,18 @@
 //! A change of the settings, over those in force: what a request does not mention keeps its value. And what takes effect with it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::model::{ApiMode, Config, PeerCentral, RefusedCentral};
+use super::model::{ApiMode, Config, Edge, PeerCentral, RefusedCentral};
 use super::read::{self, MAX_REFUSED, ReadConfig};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::CentralId;
 use crate::domain::naming::Naming;
 use crate::domain::problem::FieldProblem;
+use crate::domain::shift::MAX_LANE_EDGES;
 
 /// A change of the settings.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,8 +126,29 @@ pub fn merge(current: &Config, put: &Value) -> Result<ReadConfig, Vec<FieldProbl
     let mut merged = current.to_json();
     overlay(&mut merged, put);
     let mut read = read::config(&merged)?;
+    if read.config.edges != current.edges {
+        check_lanes(&read.config.edges)?;
+    }
     remember_removed(current, &mut read.config);
     Ok(read)
+}
+
+/// A shift of a lane names all of its edges. Only who sets them is told: a file of before, in which there are more, serves its gates, and
+/// that lane has no shifts.
+fn check_lanes(edges: &[Edge]) -> Result<(), Vec<FieldProblem>> {
+    const MOST: usize = MAX_LANE_EDGES + 1;
+    let mut edges_of: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (index, lane) in edges.iter().enumerate().filter_map(|(index, edge)| Some((index, edge.lane.as_deref()?))) {
+        let count = edges_of.entry(lane).or_default();
+        *count += 1;
+        if *count == MOST + 1 {
+            let message_vi = format!("làn {lane:?} có hơn {MOST} thiết bị: hãy tách thành nhiều làn");
+            let message = format!("more than {MOST} edges are of the lane {lane:?}: make several lanes of it");
+            problems.push(FieldProblem::new(format!("edges[{index}].lane"), "too_many", message_vi, message));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// A peer that was removed is refused from now on by its certificate, until a peer of its id is added: whoever adds it means it.

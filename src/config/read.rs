@@ -19,7 +19,6 @@ use crate::domain::fingerprint::{BadFingerprint, Fingerprint};
 use crate::domain::ids::{CentralId, EdgeId, IdError};
 use crate::domain::named::HasNames;
 use crate::domain::problem::{FieldProblem, is_plain_text};
-use crate::domain::shift::MAX_LANE_EDGES;
 use crate::domain::tariff::MAX_TYPE_CHARS;
 use crate::domain::time::{ClockTime, NoClockTime, SiteZone};
 use crate::domain::told::vehicle;
@@ -118,7 +117,6 @@ pub fn config(json: &Value) -> Result<ReadConfig, Vec<FieldProblem>> {
         reconnect_max_ms: tuning.reconnect_max_ms,
     };
     check_whole(&parts, &mut report);
-    check_lanes(&edges, &mut report);
     match this_central {
         Some(this_central) if report.problems.is_empty() => {
             let config = Config {
@@ -583,22 +581,6 @@ fn check_peers(parts: &ConfigParts, report: &mut Problems) {
 
 fn address(central: &CentralParts) -> Option<(&Host, u16)> {
     Some((central.ip.as_ref()?, central.p2p_port?))
-}
-
-/// A shift of a lane names all of its edges.
-fn check_lanes(edges: &[Option<Edge>], report: &mut Problems) {
-    const MOST: usize = MAX_LANE_EDGES + 1;
-    let mut edges_of: BTreeMap<&str, usize> = BTreeMap::new();
-    for (index, edge) in edges.iter().enumerate() {
-        let Some(lane) = edge.as_ref().and_then(|edge| edge.lane.as_deref()) else { continue };
-        let count = edges_of.entry(lane).or_default();
-        *count += 1;
-        if *count == MOST + 1 {
-            let message_vi = format!("làn {lane:?} có hơn {MOST} thiết bị: hãy tách thành nhiều làn");
-            let message = format!("more than {MOST} edges are of the lane {lane:?}: make several lanes of it");
-            report.problems.push(FieldProblem::new(format!("edges[{index}].lane"), "too_many", message_vi, message));
-        }
-    }
 }
 
 /// Every value but the first of its kind is reported, naming the first.

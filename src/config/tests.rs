@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::model::{Config, LogFormat};
-use super::read;
+use super::{change, read};
 use crate::domain::direction::Direction;
 
 const DOCUMENTED: &str = include_str!("../../config/p2p_config.example.json");
@@ -126,12 +126,15 @@ fn a_lane_of_more_edges_than_a_shift_can_name_is_refused() {
         let edge = |number: usize| json!({"id": format!("device-{number}"), "lane": "out"});
         with("/edges", (0..edges).map(edge).collect())
     };
-    assert!(read::config(&of_lane(33)).is_ok());
+    let held = read::config(&of_lane(33)).unwrap().config;
     for edges in [34, 40] {
-        let problems = read::config(&of_lane(edges)).expect_err("too many");
+        let problems = change::merge(&held, &of_lane(edges)).expect_err("too many");
         let named: Vec<_> = problems.iter().map(|problem| (problem.field.as_str(), problem.code)).collect();
         assert_eq!(named, [("edges[33].lane", "too_many")]);
     }
+    // A file of before that has more serves its gates, and other settings are changed as ever.
+    let before = read::config(&of_lane(40)).unwrap().config;
+    assert!(change::merge(&before, &json!({"site": {"name": "Bãi A"}})).is_ok());
 }
 
 #[test]

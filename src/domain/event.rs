@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::anomaly::Anomaly;
 use super::authorship::{Key, OpenedBy, Proof};
 use super::direction::Direction;
 use super::doer::{Doer, DoerKind};
@@ -213,9 +214,11 @@ impl Entry {
 }
 
 impl Exit {
-    /// The exit it is written anew in place of, as one of another car. Its request id says so; what a gate told has one of the gate's own.
+    /// The exit it is written anew in place of, as one of another car. Its request id says so, and who writes it doubts its fee: a gate's own
+    /// ids may look alike, such as hashes in hex.
     pub fn in_place_of(&self) -> Option<FactId> {
-        self.request_id.as_deref()?.parse().ok()
+        let is_doubted = self.doubts.iter().any(|doubt| doubt == Anomaly::FeeUncertain.name());
+        self.request_id.as_deref().filter(|_| is_doubted)?.parse().ok()
     }
 
     /// An exit from the stay that is the event's `event_id`, of which nothing more is known.

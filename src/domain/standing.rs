@@ -87,34 +87,31 @@ pub fn in_force<'a, O: Ord>(decisions: &'a [Decision<O>], trusted: &'a Trusted) 
         .iter()
         .filter(|decision| decision.said.standing == Standing::Admitted && !of_itself(decision))
         .collect();
-    // Whose word counts: from those it is sure of, on and on to those they let in. It only grows.
-    let mut counting: BTreeSet<&CentralId> = BTreeSet::new();
-    loop {
-        let let_in: Vec<&CentralStanding> = admissions
-            .iter()
-            .filter(|admission| counting.contains(&admission.author))
-            .filter(|admission| {
-                thrown_out.get(&admission.said.fingerprint).is_none_or(|(latest, _)| **latest < admission.order)
-            })
-            .map(|admission| &admission.said)
-            .collect();
-        let members: BTreeSet<&CentralId> = let_in.iter().map(|said| &said.central).collect();
-        let returned: BTreeSet<Fingerprint> = let_in.iter().map(|said| said.fingerprint).collect();
+    let mut by_author: BTreeMap<&CentralId, Vec<&Decision<O>>> = BTreeMap::new();
+    for admission in &admissions {
+        by_author.entry(&admission.author).or_default().push(admission);
+    }
+    // Whose word counts: from those it is sure of, on and on to those they let in. It only grows, so each is taken up once, however long
+    // a chain a liar makes.
+    let (mut counting, mut members, mut returned) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut to_judge: Vec<&CentralId> = by_author.keys().copied().collect();
+    while let Some(author) = to_judge.pop() {
         let is_out = |key: &Fingerprint| thrown_out.contains_key(key) && !returned.contains(key);
-        let counts = |author: &CentralId| {
-            *author == trusted.own
-                || members.contains(author)
-                || trusted.peers.get(author).map_or_else(|| !named.contains(author), |key| !is_out(key))
-        };
-        let more: Vec<&CentralId> = admissions
-            .iter()
-            .map(|admission| &admission.author)
-            .filter(|author| !counting.contains(author) && counts(author))
-            .collect();
-        if more.is_empty() {
-            break;
+        let counts = *author == trusted.own
+            || members.contains(author)
+            || trusted.peers.get(author).map_or_else(|| !named.contains(author), |key| !is_out(key));
+        if !counts || !counting.insert(author) {
+            continue;
         }
-        counting.extend(more);
+        for Decision { order, said, .. } in by_author.get(author).into_iter().flatten() {
+            if thrown_out.get(&said.fingerprint).is_none_or(|(latest, _)| *latest < order) {
+                members.insert(&said.central);
+                returned.insert(said.fingerprint);
+                to_judge.push(&said.central);
+                to_judge
+                    .extend(trusted.peers.iter().filter(|(_, key)| **key == said.fingerprint).map(|(peer, _)| peer));
+            }
+        }
     }
     let mut in_force: BTreeMap<Fingerprint, (bool, &Decision<O>)> = BTreeMap::new();
     let expulsions = decisions.iter().filter(|decision| decision.said.standing == Standing::Expelled);

@@ -1,9 +1,9 @@
 //! Whether a run that a peer sent was written by whose log it is. What is not is not stored: it has no effect anywhere.
 
-use crate::domain::hash::HashMap;
 use std::fmt;
 
 use crate::domain::authorship::{Author, Key, OpenedBy, Proof, opening_message};
+use crate::domain::hash::HashMap;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::log::{Doubt, Head, Run};
 

@@ -3,10 +3,10 @@
 //! What a gate kept while it was cut off is told late, and so is what happens now by a clock that is behind. A gate that catches up is
 //! ever less late; a clock that is behind tells everything as late as what came before. See docs/decisions/065-clocks-of-gates.md.
 
-use crate::domain::hash::HashMap;
 use std::ops::RangeInclusive;
 
 use crate::domain::event::{Body, Event};
+use crate::domain::hash::HashMap;
 use crate::domain::ids::{CentralId, LogId};
 use crate::domain::stay::REQUEST_WINDOW_MS;
 use crate::replication::log::Head;

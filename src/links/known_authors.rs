@@ -174,7 +174,9 @@ impl KnownAuthors {
         }
         // Its own first: of what is told a part may be left out.
         let mut told: Keys = [(known.own.clone(), [known.own_key].into())].into();
-        for keys in [&known.pinned, &known.begun, &known.said_of_itself, &known.decided(), &known.believed()] {
+        let of_all = known.decided.keys().map(|central| (central.clone(), known.decided_of(central).collect()));
+        let decided: Keys = of_all.filter(|(_, keys): &(_, BTreeSet<_>)| !keys.is_empty()).collect();
+        for keys in [&known.pinned, &known.begun, &known.said_of_itself, &decided, &known.believed()] {
             for (central, keys) in keys {
                 add(&mut told, central, keys.iter().copied());
             }
@@ -222,33 +224,31 @@ impl KnownKeys {
     ///
     /// Of a central that is pinned nobody else says which keys it has: else any member could write in its name by letting in a key.
     fn is_key_of(&self, central: &CentralId, key: Fingerprint) -> Option<bool> {
-        let (decided, believed) = (self.decided(), self.believed());
-        let sources = if self.pinned.contains_key(central) {
-            vec![&self.pinned, &self.begun, &self.said_of_itself]
+        let (decided, believed) = (self.decided_of(central), self.believed());
+        let of_it = |keys: &'_ Keys| keys.get(central).cloned().unwrap_or_default();
+        let mut known = of_it(&self.begun);
+        known.extend(of_it(&self.said_of_itself));
+        if self.pinned.contains_key(central) {
+            known.extend(of_it(&self.pinned));
         } else {
-            vec![&self.begun, &self.said_of_itself, &decided, &believed]
-        };
-        let mut known = sources.into_iter().filter_map(|keys| keys.get(central)).peekable();
-        known.peek()?;
-        Some(known.any(|keys| keys.contains(&key)))
+            known.extend(decided.chain(of_it(&believed)));
+        }
+        (!known.is_empty()).then(|| known.contains(&key))
     }
 
     fn knows(&self, central: &CentralId) -> bool {
-        [&self.pinned, &self.begun, &self.decided(), &self.believed()].iter().any(|keys| keys.contains_key(central))
+        [&self.pinned, &self.begun, &self.believed()].iter().any(|keys| keys.contains_key(central))
+            || self.decided_of(central).next().is_some()
     }
 
-    /// What members of the mesh decided, but for what they say of a key that is another central's: nobody becomes a second central by
-    /// saying so.
-    fn decided(&self) -> Keys {
-        let mut decided = self.decided.clone();
-        decided.retain(|central, keys| {
-            keys.retain(|key| {
-                let begins = |(of, begun): (&CentralId, &BTreeSet<Fingerprint>)| of != central && begun.contains(key);
-                self.pinned_as_another(central, *key).is_none() && !self.begun.iter().any(begins)
-            });
-            !keys.is_empty()
-        });
-        decided
+    /// What members of the mesh decided to be its keys, but for what they say of a key that is another central's: nobody becomes a second
+    /// central by saying so.
+    fn decided_of(&self, central: &CentralId) -> impl Iterator<Item = Fingerprint> {
+        let said = self.decided.get(central).into_iter().flatten().copied();
+        said.filter(move |key| {
+            let begins = |(of, begun): (&CentralId, &BTreeSet<Fingerprint>)| of != central && begun.contains(key);
+            self.pinned_as_another(central, *key).is_none() && !self.begun.iter().any(begins)
+        })
     }
 
     /// The other central that this key is known of here: this one, or the peer it is pinned for.

@@ -666,3 +666,19 @@ fn an_exit_that_is_written_anew_stays_though_what_told_its_passage_again_is_remo
         check(central);
     }
 }
+
+/// A gate's ids may be hashes in hex, as ids of facts are that were heard: two cars that left under one of them are two.
+#[test]
+fn a_gates_own_id_of_an_exit_is_none_of_an_exit_written_anew() {
+    let mut gate = Central::new(0);
+    for (number, plate) in [P, Q].into_iter().enumerate() {
+        gate.enters(entry(&format!("in {number}"), plate));
+    }
+    gate.wait(2 * HOUR_MS);
+    for (plate, fee) in [(P, 20_000), (Q, 30_000)] {
+        gate.exits(OpenBarrier { fee: Some(Vnd(fee)), ..forced(exit(&"ab".repeat(32), plate)) });
+    }
+    gate.settle();
+    assert_eq!(revenue(&mut gate), 50_000);
+    check(&mut gate);
+}

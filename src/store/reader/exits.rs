@@ -1,6 +1,5 @@
 //! What became of each exit and what it counts for: what the sums are made of, for whoever checks them.
 
-use crate::domain::hash::HashSet;
 use std::path::Path;
 
 use rusqlite::OptionalExtension as _;
@@ -13,6 +12,7 @@ use super::rows::is_zero;
 use super::story::Snapshot;
 use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Event};
+use crate::domain::hash::HashSet;
 use crate::domain::ids::{FactId, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::payment::{Method, beyond};
