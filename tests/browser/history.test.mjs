@@ -214,8 +214,11 @@ test("takings are told by gate, person, way of payment and type, and sum to the 
   await page.click("#takings-person tr:has-text('Chi') button");
   await says(page, "#takings-revenue", "67.000 đ");
   // What was due and not said to be paid, and what cost nothing; in the month as on the day.
+  const today = await page.inputValue("#day");
+  ok(today, "the takings of this day are shown");
   await page.click("[data-view=month]");
-  await says(page, "#takings-title", "Doanh thu từ 01/");
+  // On the first of a month it is a month of one day.
+  await says(page, "#takings-title", today.endsWith("-01") ? "Doanh thu ngày 01/" : "Doanh thu từ 01/");
   equal(await page.getAttribute("[data-view=month]", "aria-pressed"), "true");
   await page.click("#takings-gate tr:has-text('Cổng B ra') button");
   await says(page, "#takings-revenue", "101.000 đ");

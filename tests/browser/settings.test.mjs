@@ -315,6 +315,8 @@ test("amounts of the tariff are written as people write them and slips are asked
 
 test("a price list is entered, tried, announced ahead, changed and withdrawn", async () => {
   const central = await new Central("central-1").start();
+  // What is announced has to lie ahead, in whatever year this runs.
+  const next = new Date().getFullYear() + 1;
   const fees = () => central.call("GET", "/api/parking/fees");
   const page = await openPage(`${central.url}/settings#tariff`, { expected: /400/ });
   const picture = async (name) => {
@@ -350,39 +352,39 @@ test("a price list is entered, tried, announced ahead, changed and withdrawn", a
   // A list for Tết, and a lost card.
   await page.click("#add-list");
   await page.fill(".day-list [data-field=name]", "Tết");
-  await page.fill(".day-list [data-field=dates]", "6/2/2027, 07/02/2027");
+  await page.fill(".day-list [data-field=dates]", `6/2/${next}, 07/02/${next}`);
   await page.selectOption(".day-list .how", "monthly");
   await page.fill(".day-list [data-field='plan.per_month']", "50.000");
   await page.fill("#lost-card", "20.000");
   await page.selectOption("#preview-type", "");
-  await page.fill("#preview-date", "2027-02-07");
+  await page.fill("#preview-date", `${next}-02-07`);
   await page.click("#preview-lost");
   await says(page, "#preview-fee", "70.000 đ");
   await says(page, "#preview-lines", "Mất thẻ");
   await picture("tariff-plan");
   // Announced: what holds stays.
   await page.selectOption("#when", "later");
-  await page.fill("#valid-from", "2027-01-01T00:00");
+  await page.fill("#valid-from", `${next}-01-01T00:00`);
   await page.click("#save-tariff");
   await says(page, "#toasts", "Đã hẹn");
-  await says(page, "#announced", "Từ 01/01/2027 00:00");
+  await says(page, "#announced", `Từ 01/01/${next} 00:00`);
   equal(await page.inputValue("#rate--how"), "hourly", "what holds now is shown again");
   const held = await fees();
   equal([held.fees.fee_per_hour, held.fees.plan], [25_000, undefined]);
   const [{ fees: ahead }] = held.announced;
   equal(ahead.plan, { kind: "per_visit", day_from: "06:00", night_from: "18:00", day: 6000, night: 9000, mixed: "longer" });
   equal(ahead.types.moto.plan, { kind: "steps", first_minutes: 120, first_price: 3000, steps: [{ minutes: 60, price: 2000 }] });
-  equal([ahead.days[0].name, ahead.days[0].dates, ahead.lost_card], ["Tết", ["2027-02-06", "2027-02-07"], 20_000]);
+  equal([ahead.days[0].name, ahead.days[0].dates, ahead.lost_card], ["Tết", [`${next}-02-06`, `${next}-02-07`], 20_000]);
   // What is tried for a time after that is counted by it; with changes, by these, and it says so.
-  await page.fill("#preview-date", "2027-02-07");
-  await says(page, "#preview-note", "Tính theo biểu phí hẹn từ 01/01/2027 00:00");
+  await page.fill("#preview-date", `${next}-02-07`);
+  await says(page, "#preview-note", `Tính theo biểu phí hẹn từ 01/01/${next} 00:00`);
   await says(page, "#preview-fee", "70.000 đ");
   await picture("tariff-announced");
   await editTariff(page);
   await page.fill("#lost-card", "30.000");
-  await says(page, "#preview-note", "Tính theo biểu phí ở trên; khi xe ra từ 01/01/2027 00:00");
+  await says(page, "#preview-note", `Tính theo biểu phí ở trên; khi xe ra từ 01/01/${next} 00:00`);
   await page.click("#undo-tariff");
-  await page.fill("#preview-date", "2026-12-31");
+  await page.fill("#preview-date", `${next - 1}-12-31`);
   await says(page, "#preview-fee", "100.000 đ");
   await page.waitForSelector("#preview-note", { state: "hidden" });
   // Looked at again, wrong at its field, put right.
@@ -392,7 +394,7 @@ test("a price list is entered, tried, announced ahead, changed and withdrawn", a
   await page.fill(".day-list [data-field=dates]", "hôm nọ");
   await page.click("#save-tariff");
   await page.waitForSelector(".day-list [data-field=dates].is-invalid");
-  await page.fill(".day-list [data-field=dates]", "06/02/2027");
+  await page.fill(".day-list [data-field=dates]", `06/02/${next}`);
   await page.fill("#rate--plan-day_from", "06:00");
   await page.fill("#rate--plan-night", "10.000");
   await page.click("#save-tariff");
