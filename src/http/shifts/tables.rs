@@ -31,9 +31,9 @@ const SHEET_HEADS: &[(&str, &str)] = &[
     ("Thu (đ)", "Taken (VND)"),
     ("Tiền lẻ đầu ca (đ)", "Cash to begin with (VND)"),
     ("Tiền phải có (đ)", "Cash expected (VND)"),
-    ("Thực thu tiền mặt (đ)", "Cash counted (VND)"),
+    ("Tiền mặt đếm được (đ)", "Cash counted (VND)"),
     ("Chênh lệch (đ)", "Difference (VND)"),
-    ("Phát sinh sau khi đóng (đ)", "After it was closed (VND)"),
+    ("Phát sinh sau khi chốt (đ)", "After it was closed (VND)"),
     ("Ghi chú", "Note"),
     ("Mã ca", "Shift id"),
     ("Phát sinh tiền mặt (đ)", "After it was closed, cash (VND)"),
@@ -188,7 +188,7 @@ fn items(sheet: &ShiftSheet, is_english: bool) -> Table {
     let mut items: Vec<(String, Cell)> = named.collect();
     let methods = sheet.figures.methods.iter();
     items.extend(methods.map(|of| (method(is_english, &of.method), Cell::Number(Some(of.revenue)))));
-    let after = if is_english { "After it was closed" } else { "Phát sinh sau khi đóng" };
+    let after = if is_english { "After it was closed" } else { "Phát sinh sau khi chốt" };
     items.extend(
         sheet
             .addendum
