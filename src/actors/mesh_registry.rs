@@ -183,11 +183,18 @@ pub struct MeshRegistry {
     invitations: OpenInvitations,
     /// The links will be told soon that one came or went.
     telling_links: bool,
+    differing: Rc<RefCell<survey::Differing>>,
 }
 
 impl MeshRegistry {
     pub fn new(context: RegistryContext) -> Self {
-        Self { context, said: SaidOnce::default(), invitations: OpenInvitations::default(), telling_links: false }
+        Self {
+            context,
+            said: SaidOnce::default(),
+            invitations: OpenInvitations::default(),
+            telling_links: false,
+            differing: Rc::default(),
+        }
     }
 
     /// Links what is configured and unlinks the rest. A peer whose entry changed is linked anew.
@@ -393,8 +400,10 @@ impl Handler<AskMesh> for MeshRegistry {
         let site = self.context.identity.borrow().site.get();
         let (foreign, trust) = (self.context.foreign.clone(), self.context.trust.clone());
         let nearby = self.context.nearby.clone();
+        let differing = self.differing.clone();
+        let held = held.borrow().clone();
+        let ours = self.ones(&held);
         Box::pin(async move {
-            let held = held.borrow().clone();
             let statuses = survey::ask_all(&links).await;
             let logs = coordinator.send(AskLogs).await.unwrap_or_default();
             survey::show(&metrics, &links, &statuses, clock);
@@ -403,6 +412,11 @@ impl Handler<AskMesh> for MeshRegistry {
             foreign.show(&mut status);
             trust.show(&mut status);
             nearby.show(&mut status);
+            let now_ms = clock.now().mono_ms;
+            differing.borrow_mut().look(&ours, &statuses, now_ms);
+            for peer in &mut status.peers {
+                peer.differs = differing.borrow().settled(&peer.id, now_ms);
+            }
             status.site = Some(site);
             status
         })

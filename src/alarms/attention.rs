@@ -60,8 +60,6 @@ impl Attention {
 pub struct Situation {
     pub now_ms: i64,
     pub started_ms: i64,
-    pub time_zone: String,
-    pub tariff_version: String,
     pub can_commit: bool,
     /// Bytes left on the disk, where they are few.
     pub little_disk: Option<u64>,
@@ -97,8 +95,8 @@ pub struct PeerSeen {
     pub expelled: bool,
     pub last_heard_ms: Option<i64>,
     pub clock_offset_ms: Option<i64>,
-    pub tariff_version: Option<String>,
-    pub time_zone: Option<String>,
+    /// What of the site it says otherwise, after it had the time to say the same: `tariff`, `time_zone`.
+    pub differs: Vec<&'static str>,
     /// When another certificate was shown in its name last.
     pub certificate_refused_ms: Option<i64>,
     /// With whom it is linked, as it says.
@@ -164,8 +162,8 @@ impl Situation {
         for (code, reason) in [("broken_config", &self.broken_config), ("p2p_port", &self.listen_error)] {
             found.extend(reason.clone().map(|reason| Attention { reason: Some(reason), ..Attention::own(code) }));
         }
-        found.extend(self.differing("zone", |peer| peer.time_zone.as_deref(), &self.time_zone));
-        found.extend(self.differing("tariff", |peer| peer.tariff_version.as_deref(), &self.tariff_version));
+        found.extend(self.differing("zone", "time_zone"));
+        found.extend(self.differing("tariff", "tariff"));
         for peer in &self.peers {
             let refused = peer
                 .certificate_refused_ms
@@ -233,8 +231,8 @@ impl Situation {
         (!peers.is_empty()).then(|| Attention { values, seen_by: Some(self.tellers()), ..Attention::own("skew") })
     }
 
-    fn differing(&self, code: &'static str, says: impl Fn(&PeerSeen) -> Option<&str>, own: &str) -> Option<Attention> {
-        let others = self.peers.iter().filter(|peer| says(peer).is_some_and(|said| !said.is_empty() && said != own));
+    fn differing(&self, code: &'static str, of: &str) -> Option<Attention> {
+        let others = self.peers.iter().filter(|peer| peer.differs.contains(&of));
         let ids: Vec<&str> = others.map(|peer| peer.id.as_str()).collect();
         let values = BTreeMap::from([("peers", ids.join(", "))]);
         (!ids.is_empty()).then(|| Attention { values, seen_by: Some(self.tellers()), ..Attention::own(code) })
@@ -258,14 +256,7 @@ mod tests {
 
     fn well() -> Situation {
         let peers = vec![peer("c2", &["c1", "c3"]), peer("c3", &["c1", "c2"])];
-        Situation {
-            now_ms: 1_000_000,
-            started_ms: 1,
-            can_commit: true,
-            time_zone: "UTC".into(),
-            peers,
-            ..Situation::default()
-        }
+        Situation { now_ms: 1_000_000, started_ms: 1, can_commit: true, peers, ..Situation::default() }
     }
 
     /// What needs a hand, by name, where `change` was made to what is well.
@@ -286,8 +277,8 @@ mod tests {
         assert_eq!(needs(|seen| seen.listen_error = Some("why".into())), ["p2p_port"]);
         assert_eq!(needs(|seen| seen.peers[0].clock_offset_ms = Some(-61_000)), ["skew"]);
         assert_eq!(needs(|seen| seen.peers[0].clock_offset_ms = Some(60_000)), [""; 0]);
-        assert_eq!(needs(|seen| seen.peers[0].time_zone = Some("Asia/Bangkok".into())), ["zone"]);
-        assert_eq!(needs(|seen| seen.peers[0].tariff_version = Some("c1/1/1".into())), ["tariff"]);
+        assert_eq!(needs(|seen| seen.peers[0].differs = vec!["time_zone"]), ["zone"]);
+        assert_eq!(needs(|seen| seen.peers[0].differs = vec!["tariff"]), ["tariff"]);
         assert_eq!(needs(|seen| seen.peers[1].certificate_refused_ms = Some(5)), ["certificate:c3"]);
         assert_eq!(needs(|seen| seen.pending = vec![("c9".into(), "AB".into(), 5)]), ["pending:AB"]);
         let invoices = |since_ms, refused| InvoicesSeen { waiting: 3, since_ms: Some(since_ms), refused, failed: None };

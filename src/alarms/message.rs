@@ -247,8 +247,7 @@ mod tests {
         let peer = PeerSeen {
             id: "c2".into(),
             clock_offset_ms: Some(100_000),
-            tariff_version: Some("x".into()),
-            time_zone: Some("x".into()),
+            differs: vec!["tariff", "time_zone"],
             certificate_refused_ms: Some(1),
             ..PeerSeen::default()
         };

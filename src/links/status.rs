@@ -76,6 +76,9 @@ pub struct PeerShown {
     /// What was taken of its own logs since this process started. Not told to dashboards: it changes all the time.
     #[serde(skip)]
     pub taken: TakenOf,
+    /// What it has said otherwise than this central for so long that it is no news on its way: names of digests.
+    #[serde(skip)]
+    pub differs: Vec<&'static str>,
     /// What it said of itself in its last HEARTBEAT, at most 30 s old; null before the first.
     pub says: Option<PeerSays>,
     #[serde(flatten)]

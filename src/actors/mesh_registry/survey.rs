@@ -36,6 +36,10 @@ const TELL_LINKS_AFTER: Duration = Duration::from_millis(100);
 /// How far off, in ms, the clock of one peer is believed to be where no other says so.
 const FARTHEST_OF_ONE_MS: u64 = 24 * 3_600_000;
 
+/// What two centrals say otherwise of one matter counts once it has lasted so long: what was changed at one of them the other says
+/// within a survey and a HEARTBEAT, 40 s.
+const SETTLED_MS: u64 = 60_000;
+
 /// Names in the `digests` of a HEARTBEAT.
 pub const TARIFF: &str = "tariff";
 pub const TIME_ZONE: &str = "time_zone";
@@ -47,6 +51,38 @@ pub const MODES: &str = "modes";
 pub const SITE: &str = "site";
 
 pub type Configured = (CentralId, PeerCentral, Handle<PeerLink>);
+
+/// What a site has one of, as a central names it: its tariff, its time zone.
+pub type Ones = [(&'static str, String); 2];
+
+/// Which peers say another tariff or time zone than is in force here: what both say, and since when, of the monotonic clock.
+#[derive(Debug, Default)]
+pub struct Differing(BTreeMap<(CentralId, &'static str), (String, String, u64)>);
+
+impl Differing {
+    /// Takes in what is said now, here and by each peer.
+    pub fn look(&mut self, ours: &Ones, statuses: &[Option<PeerStatus>], now_ms: u64) {
+        let mut found = BTreeMap::new();
+        for status in statuses.iter().flatten().filter(|status| status.state == LinkState::Connected) {
+            for (name, own) in ours {
+                let Some(said) = status.digests.get(*name).filter(|said| !said.is_empty() && *said != own) else {
+                    continue;
+                };
+                let known = self.0.remove(&(status.peer.clone(), *name));
+                let as_before = known.filter(|(here, there, _)| here == own && there == said);
+                let since_ms = as_before.map_or(now_ms, |(_, _, since_ms)| since_ms);
+                found.insert((status.peer.clone(), *name), (own.clone(), said.clone(), since_ms));
+            }
+        }
+        self.0 = found;
+    }
+
+    /// What `peer` says otherwise for so long that it is no news on its way.
+    pub fn settled(&self, peer: &CentralId, now_ms: u64) -> Vec<&'static str> {
+        let of_it = self.0.iter().filter(|((of, _), (_, _, since_ms))| of == peer && since_ms + SETTLED_MS <= now_ms);
+        of_it.map(|((_, name), _)| *name).collect()
+    }
+}
 
 impl MeshRegistry {
     pub(super) fn survey_later(context: &mut Context<Self>, pause: Duration) {
@@ -83,7 +119,9 @@ impl MeshRegistry {
             linked.extend(registry.context.foreign.linked());
             let held = registry.context.held.borrow().clone();
             registry.meet_sites(&statuses);
-            registry.say(&linked, &held);
+            let ours = registry.ones(&held);
+            registry.differing.borrow_mut().look(&ours, &statuses, registry.context.clock.now().mono_ms);
+            registry.say(&linked, &held, ours);
             registry.note_site();
             then(registry, context);
         }));
@@ -105,14 +143,17 @@ impl MeshRegistry {
         }
     }
 
-    fn say(&self, linked: &[CentralId], held: &Held) {
+    pub(super) fn ones(&self, held: &Held) -> Ones {
+        let zone = self.context.config.borrow().site.time_zone.name().to_owned();
+        [(TARIFF, tariff_name(held, self.context.clock.now().wall_ms)), (TIME_ZONE, zone)]
+    }
+
+    fn say(&self, linked: &[CentralId], held: &Held, ours: Ones) {
         let mut digests = BTreeMap::new();
         // Until all is folded it says nothing about what is held.
         digests.extend(held.digest.map(|digest| ("history".to_owned(), digest.to_string())));
         digests.insert("have".to_owned(), have_digest(&self.context.have.borrow()));
-        digests.insert(TARIFF.to_owned(), tariff_name(held, self.context.clock.now().wall_ms));
-        let zone = self.context.config.borrow().site.time_zone.name().to_owned();
-        digests.insert(TIME_ZONE.to_owned(), zone);
+        digests.extend(ours.map(|(name, own)| (name.to_owned(), own)));
         if self.context.config.borrow().alarms.are_on() {
             digests.insert(ALARMS.to_owned(), "on".to_owned());
         }
@@ -274,6 +315,7 @@ fn peer_shown(
         we_lack_events: connected.then_some(we_lack),
         it_lacks_events: status.filter(|_| connected).map(|status| status.lag.values().sum()),
         taken: TakenOf::default(),
+        differs: Vec::new(),
         trust: PeerTrust::default(),
         says: status.filter(|status| connected && !status.digests.is_empty()).map(|status| PeerSays {
             links: status.links.clone(),
@@ -326,6 +368,48 @@ fn wait_name(reason: WaitReason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replication::peer::output::FrameCounters;
+
+    fn linked_peer(tariff: &str) -> Option<PeerStatus> {
+        Some(PeerStatus {
+            peer: CentralId::new("c2").unwrap(),
+            state: LinkState::Connected,
+            since_mono_ms: 0,
+            last_error: None,
+            next_dial_mono_ms: None,
+            failed_dials: 0,
+            last_heard_mono_ms: None,
+            round_trip_ms: None,
+            clock_offset_ms: None,
+            lag: BTreeMap::new(),
+            unacked_bytes: 0,
+            oldest_unacked: None,
+            serving: 0,
+            following: 0,
+            links: Vec::new(),
+            digests: [(TARIFF.to_owned(), tariff.to_owned()), (TIME_ZONE.to_owned(), "UTC".to_owned())].into(),
+            counters: FrameCounters::default(),
+        })
+    }
+
+    #[test]
+    fn a_tariff_that_was_just_saved_differs_only_once_the_other_had_time_to_say_that_it_holds_it() {
+        let (mut differing, peer) = (Differing::default(), CentralId::new("c2").unwrap());
+        let mut at = |now_ms: u64, ours: &str, theirs: &str| {
+            let ours = [(TARIFF, ours.to_owned()), (TIME_ZONE, "UTC".to_owned())];
+            differing.look(&ours, &[linked_peer(theirs), None], now_ms);
+            differing.settled(&peer, now_ms)
+        };
+        assert_eq!(at(1_000, "t1", "t1"), [""; 0]);
+        assert_eq!(at(11_000, "t2", "t1"), [""; 0], "it was saved here");
+        assert_eq!(at(50_000, "t2", "t1"), [""; 0]);
+        assert_eq!(at(60_000, "t3", "t1"), [""; 0], "and once more");
+        assert_eq!(at(119_999, "t3", "t1"), [""; 0]);
+        assert_eq!(at(120_000, "t3", "t1"), [TARIFF], "it should have said so by now");
+        assert_eq!(at(130_000, "t3", "t3"), [""; 0], "at once when it does");
+        assert_eq!(at(140_000, "t3", "t4"), [""; 0], "it was saved there");
+        assert_eq!(at(200_000, "t3", ""), [""; 0], "it says nothing of it");
+    }
 
     #[test]
     fn one_clock_that_is_days_off_marks_no_events_and_several_that_agree_do() {

@@ -229,8 +229,6 @@ pub fn what_is_seen(around: &FeedContext, mesh: &MeshStatus, newest_own_ms: Opti
     Situation {
         now_ms,
         started_ms: around.started_ms,
-        time_zone: config.site.time_zone.name().to_owned(),
-        tariff_version: mesh.tariff_version.clone(),
         can_commit: around.held.borrow().failure.is_none(),
         little_disk: (free > 0 && free < config.tuning.low_disk_bytes()).then_some(free),
         clock_behind: is_behind(now_ms, newest_own_ms),
@@ -258,8 +256,7 @@ fn peer(peer: &PeerShown) -> PeerSeen {
         expelled: peer.trust.expelled,
         last_heard_ms: peer.last_heard_ms,
         clock_offset_ms: peer.clock_offset_ms,
-        tariff_version: says.and_then(|says| says.tariff_version.clone()),
-        time_zone: says.and_then(|says| says.time_zone.clone()),
+        differs: peer.differs.clone(),
         certificate_refused_ms: peer.trust.certificate_refused.as_ref().map(|refused| refused.at_ms),
         links: says.map(|says| says.links.iter().map(ToString::to_string).collect()).unwrap_or_default(),
         tells: says.is_some_and(|says| says.alarms),
