@@ -19,11 +19,27 @@
       document.getElementById("old-browser").hidden = false;
     });
   }
-  // On their way before the modules that ask for them are.
+  // What makes the page alive is asked for once it was painted: beside each other the two would take the processor from each other.
   const { src, dataset } = document.currentScript;
-  for (const part of ["common", dataset.page]) {
-    const href = new URL(`../i18n/${language}/${part}.json`, src).href;
-    const fetchPriority = language === "en" ? "high" : "low";
-    document.head.append(Object.assign(document.createElement("link"), { rel: "preload", as: "fetch", crossOrigin: "anonymous", href, fetchPriority }));
-  }
+  const askTexts = () => {
+    for (const part of ["common", dataset.page]) {
+      const href = new URL(`../i18n/${language}/${part}.json`, src).href;
+      document.head.append(Object.assign(document.createElement("link"), { rel: "preload", as: "fetch", crossOrigin: "anonymous", href }));
+    }
+  };
+  let isAsked = false;
+  const liven = () => {
+    if (isAsked) return;
+    isAsked = true;
+    if (language === "vi") askTexts();
+    for (const modules of document.querySelectorAll("template.modules")) document.head.append(modules.content);
+  };
+  // The second language is painted when the modules have put it in.
+  if (language === "en") askTexts();
+  addEventListener("DOMContentLoaded", () => {
+    if (language === "en") return liven();
+    requestAnimationFrame(() => setTimeout(liven));
+    // What nobody looks at is not painted.
+    setTimeout(liven, 500);
+  });
 })();

@@ -121,8 +121,8 @@ test("a new central joins the mesh by an invitation that is pasted on its page",
 test("wrong values are told at their fields and nothing is saved", async () => {
   const central = await new Central("central-1").addPeers(new Central("central-2")).start();
   const page = await openPage(`${central.url}/settings`, { expected: /400/ });
-  ok(await page.locator("#own-p2p-field").getAttribute("readonly") !== null, "it is for reading");
   await page.waitForSelector("#peers .drop", { state: "attached" });
+  ok(await page.locator("#own-p2p-field").getAttribute("readonly") !== null, "it is for reading");
   ok(await page.locator("#peers .drop").isHidden(), "nothing is removed by a slip");
   await edit(page, "#own-p2p-field");
   await edit(page, "#peers");

@@ -3,7 +3,8 @@
 //     npm ci && npm run vendor          writes them
 //     node vendor.mjs --check           fails if static/vendor is not what this would write
 //
-// Of the icons only those the pages name are taken (`data-icon="gear"` in HTML, `icon("gear")` in a module).
+// Of the icons only those the pages name are taken (`data-icon="gear"` in HTML, `icon("gear")` in a module), and of Bootstrap's
+// rules only those whose classes all stand somewhere in the pages: the browser reads every rule before it paints anything.
 
 import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
@@ -29,11 +30,10 @@ async function sources(directory) {
   return found;
 }
 
+const ours = (await Promise.all((await sources(pages)).map(text))).join("\n");
+
 async function sprite() {
-  const names = new Set();
-  for (const path of await sources(pages)) {
-    for (const [, name] of (await text(path)).matchAll(/(?:data-icon=|\bicon\()"([a-z0-9-]+)"/g)) names.add(name);
-  }
+  const names = new Set(Array.from(ours.matchAll(/(?:data-icon=|\bicon\()"([a-z0-9-]+)"/g), ([, name]) => name));
   const all = await text(join(packages, "bootstrap-icons/bootstrap-icons.svg"));
   const symbols = [...names].sort().map((name) => {
     const symbol = all.match(new RegExp(`<symbol[^>]* id="${name}"[^>]*>[\\s\\S]*?</symbol>`));
@@ -43,8 +43,43 @@ async function sprite() {
   return `<svg xmlns="http://www.w3.org/2000/svg">\n${symbols.join("\n")}\n</svg>\n`;
 }
 
+/** Every word in a string of the pages: a class stands there, whatever puts it on. */
+const words = new Set(Array.from(ours.matchAll(/"[^"\n]*"|`[^`]*`/g), ([string]) => string.match(/[\w-]+/g) ?? []).flat());
+const isUsed = (selector) => (selector.replace(/:not\([^)]*\)/g, "").match(/\.[a-z][\w-]*/gi) ?? []).every((name) => words.has(name.slice(1)));
+
+/** The rules of a style sheet that can apply to a page; of a list of selectors those that can. */
+function applying(css) {
+  let kept = "";
+  for (let at = 0; at < css.length;) {
+    const open = css.indexOf("{", at);
+    if (open < 0) break;
+    let end = open + 1;
+    for (let depth = 1; depth > 0; end += 1) depth += { "{": 1, "}": -1 }[css[end]] ?? 0;
+    const [head, body] = [css.slice(at, open), css.slice(open + 1, end - 1)];
+    at = end;
+    if (/^@(media|supports)/.test(head)) {
+      const inside = applying(body);
+      if (inside) kept += `${head}{${inside}}\n`;
+    } else if (head.startsWith("@")) {
+      kept += `${head}{${body}}\n`;
+    } else {
+      const selectors = head.split(/,(?![^(]*\))/).filter(isUsed);
+      if (selectors.length > 0) kept += `${selectors.join(",")}{${body}}\n`;
+    }
+  }
+  return kept;
+}
+
+/** What is left of Bootstrap, with its licence at the head and without movements nobody names. */
+async function bootstrap() {
+  const [, head, rules] = (await text(join(packages, "bootstrap/dist/css/bootstrap.min.css"))).match(/^(?:@charset "UTF-8";)?(\/\*![\s\S]*?\*\/)([\s\S]*)$/);
+  const kept = applying(withoutMap(rules).trim());
+  const moving = kept.replace(/^@keyframes ([\w-]+)\{.*\}\n/gm, (rule, name) => (kept.split(name).length > 2 ? rule : ""));
+  return `@charset "UTF-8";${head}\n${moving}`;
+}
+
 const wanted = {
-  "bootstrap/bootstrap.min.css": withoutMap(await text(join(packages, "bootstrap/dist/css/bootstrap.min.css"))),
+  "bootstrap/bootstrap.min.css": await bootstrap(),
   "bootstrap/LICENSE": await text(join(packages, "bootstrap/LICENSE")),
   "bootstrap-icons/sprite.svg": await sprite(),
   "bootstrap-icons/LICENSE": await text(join(packages, "bootstrap-icons/LICENSE")),
