@@ -142,7 +142,13 @@ function lookUp({ plate, view = null, type = "", read = null }) {
   mark(at("given"), null);
   showMatches("");
   render();
+  showWhole();
   return refresh(asked);
+}
+
+/** Whoever had scrolled to what waits sees whose button it is that stands there now. */
+function showWhole() {
+  at("seen-car").scrollIntoView({ block: "nearest" });
 }
 
 async function refresh(asked) {
@@ -199,7 +205,9 @@ function render() {
   if (car) showCar();
   showQueue();
   const shown = ["open", "close", "next", "force", "skip"].map((id) => (at(id).hidden ? "" : at(id).textContent));
-  restIf([car?.request ?? "", ...shown, upcoming()?.plate ?? "", String(at("transfer").hidden)].join("\n"));
+  // What stands above the buttons moves them: another one may have come under the finger.
+  const above = ["notices", "told", "transfer", "near"].map((id) => at(id).offsetHeight);
+  restIf([car?.request ?? "", ...shown, upcoming()?.plate ?? "", ...above].join("\n"));
 }
 
 function showCar() {
@@ -226,7 +234,8 @@ function showCar() {
   showNear(says === "not_inside" ? car : null, lookUpOf);
   showTypes(tone);
 
-  const may = info !== null && !done && tone !== "bad";
+  // A plate that is being changed is not the one that would be let through.
+  const may = info !== null && !done && tone !== "bad" && !editing;
   const entering = direction() === "ENTRY";
   at("open").hidden = !may;
   if (may) {
@@ -239,7 +248,7 @@ function showCar() {
   // What is put into the hand is not transferred.
   const toTransfer = pays ? takenHere().ways.find(({ method }) => method === car.method)?.amount ?? 0 : 0;
   showTransfer(car, toTransfer, toTransfer > 0 && !busy, render);
-  at("force").hidden = tone !== "bad" || !canForce(code);
+  at("force").hidden = tone !== "bad" || !canForce(code) || editing;
   at("skip").hidden = done !== null || busy;
   at("close").hidden = done?.action !== "ENTRY";
   at("next").hidden = done === null;
@@ -391,6 +400,7 @@ async function open(more = {}, typed = null) {
   if (car !== asked) return render();
   if (refused) explain(asked, refused);
   render();
+  showWhole();
 }
 
 function explain(asked, error) {
@@ -418,7 +428,7 @@ async function forced() {
   const asked = car;
   const { code } = judged();
   const type = asked.typeFrom === "none" ? "" : asked.type;
-  const answer = await askForce(code, direction(), { info: asked.info, due: rest(asked), came: cameText(asked.received), methods: METHODS, types: allTypes(asked.type), type });
+  const answer = await askForce(code, direction(), { plate: asked.view ?? asked.plate, info: asked.info, due: rest(asked), came: cameText(asked.received), methods: METHODS, types: allTypes(asked.type), type });
   if (!answer || car !== asked) return;
   await refresh(asked);
   if (car !== asked || judged().code !== code) return toast("wait", t("gate.changed_meanwhile"));
@@ -545,6 +555,7 @@ function givenIsMeant() {
   return false;
 }
 restIf = restWhenChanged(at("console"), ".pick, .shift, .plate-form, .edit");
+new ResizeObserver(render).observe(at("notices"));
 at("plate-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const plate = at("plate").value.trim();

@@ -329,6 +329,65 @@ test("a misread plate is corrected by a tap", async () => {
   await page.done();
 });
 
+test("while a plate is being edited nothing can be opened for what it was", async () => {
+  const central = await new Central("central-1", LANES).start();
+  await central.enter("edge-1", "30K77889");
+  for (const [edge, plate, button] of [["edge-1", "29A12346", "#open"], ["edge-2", "30K77888", "#force"]]) {
+    const page = await openPage(`${central.url}/gate?edge=${edge}`, PHONE);
+    await live(page);
+    await detect(central, edge, plate);
+    await page.waitForSelector(`${button}:not([hidden])`);
+    await press(page, "#car-plate");
+    await page.waitForSelector(button, { state: "hidden" });
+    // Whatever comes meanwhile brings nothing back.
+    await detect(central, edge, "51F11111");
+    await says(page, "#seen", "51F-111.11");
+    ok(await page.isHidden(button), `${button} while the plate is edited`);
+    await page.click("#edit-cancel");
+    await page.waitForSelector(`${button}:not([hidden])`);
+    await page.waitForSelector("#console.resting");
+    await page.done();
+  }
+});
+
+test("whose turn it is stands on the screen however far it was scrolled, and a move of the buttons makes them rest", async () => {
+  const central = await new Central("central-1", LANES).start();
+  const page = await openPage(`${central.url}/gate?edge=edge-1`, PHONE);
+  await live(page);
+  const last = "88A99999";
+  for (const plate of ["29A12345", "30K77889", "51F98765", "60B44444", "77C33333", "14D22222", last]) await detect(central, "edge-1", plate);
+  await says(page, "#seen", "88A-999.99");
+  await awake(page);
+  await page.locator("#seen button", { hasText: "88A-999.99" }).click();
+  await says(page, "#car-plate", "88A-999.99");
+  const [top, below] = await page.evaluate(() => [document.getElementById("car-plate").getBoundingClientRect().top, document.querySelector(".topbar").getBoundingClientRect().bottom]);
+  ok(top >= below, `the plate begins at ${top}, the head ends at ${below}`);
+  await awake(page);
+  // Something else is told above: what stands where the finger is may be another button.
+  await page.evaluate(() => document.getElementById("notices").append(Object.assign(document.createElement("p"), { className: "notice bad", textContent: "Ổ đĩa sắp đầy" })));
+  await page.waitForSelector("#console.resting");
+  await page.done();
+});
+
+test("a lost connection moves nothing on a phone, and the worst alarm is the one that is said", async () => {
+  const [one, two] = mesh(2, structuredClone(LANES));
+  await Promise.all([one.start(), two.start()]);
+  await eventually("they are linked", async () => (await one.call("GET", "/api/p2p/status")).connected_peers === 1);
+  const page = await openPage(`${one.url}/gate?edge=edge-1`, { ...PHONE, expected: /ERR_CONNECTION|WebSocket/ });
+  await live(page);
+  await page.click("#notices summary");
+  await says(page, "#notices li", "Chưa đối chiếu vân tay của central-2");
+  equal(await page.locator("#notices .worst").textContent(), "Quản trị không cần mật khẩu: ai ngồi tại máy này đều thay đổi được cài đặt.");
+  await page.click("#notices summary");
+  const top = () => page.evaluate(() => document.getElementById("plate-form").getBoundingClientRect().top);
+  const before = await top();
+  await one.kill();
+  await page.waitForSelector("#freshness.bad");
+  await says(page, "#notices .worst", "Mất kết nối với máy chủ");
+  equal(await top(), before, "where the plate is typed");
+  await page.done();
+});
+
 test("the type is guessed from the plate and can be corrected before opening", async () => {
   const central = await new Central("central-1", LANES).start();
   await charge(central, { moto: { fee_base: 0, fee_per_hour: 5000 } });

@@ -14,10 +14,10 @@ const REASONS = {
 };
 
 /**
- * `{reason, fee?, method?, type?}`: open all the same; null: do not. `code`: what is forced. `methods`: how it may be paid, the first
+ * `{reason, fee?, method?, type?}`: open all the same; null: do not. `code`: what is forced, of the car with this `plate`. `methods`: how it may be paid, the first
  * unless another is chosen; `came`: what a bank says came in, `due`: what is still to be taken; `types`: of what vehicle it may be, `type` unless another is chosen, "": nobody says.
  */
-export function askForce(code, direction, { info, due, came, methods, types, type }) {
+export function askForce(code, direction, { plate, info, due, came, methods, types, type }) {
   return new Promise((resolve) => {
     const takesFee = direction === "EXIT";
     const choices = REASONS[code].map((reason) => el(
@@ -35,6 +35,7 @@ export function askForce(code, direction, { info, due, came, methods, types, typ
     const form = el(
       "form", { novalidate: true },
       el("h2", { class: "h4", id: "refused-title" }, t(`gate.says_${code}`, { time: info.entry_time ? siteTime(info.entry_time) : "" })),
+      el("p", { class: "h3 plate" }, plate),
       el("p", {}, t(`gate.force_${code}`)),
       el("fieldset", { class: "reasons" }, el("legend", { class: "h6" }, t("gate.reason")), choices, other), problem,
       takesFee ? el("div", {}, el("label", { class: "form-label", for: "forced-fee" }, t("gate.forced_fee")), fee) : null,

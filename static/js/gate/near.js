@@ -18,7 +18,7 @@ function row(stay, parts, pick) {
   const button = el(
     "button", { type: "button", class: "btn" },
     el("span", { class: "plate" }, parts.map(([text, marked]) => (marked ? el("mark", {}, text) : text))),
-    el("span", { class: "quiet" }, [moment(stay.entry_ms, centralNow()), gateName(from), typeName(stay.camera_type)].join(" · ")),
+    el("span", { class: "quiet" }, [moment(stay.entry_ms, centralNow()), gateName(from), typeName(stay.camera_type).replace(/ /g, "\u00a0")].join(" · ")),
   );
   button.addEventListener("click", () => pick(stay.plate_id, stay.plate_view));
   return el("li", {}, button);

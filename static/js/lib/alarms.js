@@ -40,7 +40,8 @@ export function alarmsOf({ central, peers, attention }, { account = null }) {
   if (differing.length > 0) add("modes", "wait", { values: { ids: named(differing) }, href: SECURITY });
   for (const part of central.open) add(`open_${part}`, "bad", { href: SECURITY });
   if (central.admin_open) add("admin_open", "bad", { href: SECURITY });
-  return found;
+  // What is said first has the colour of the strip.
+  return found.sort((a, b) => (a.kind === "wait") - (b.kind === "wait"));
 }
 
 /** What stops cars or loses something comes first, what can wait last. */
