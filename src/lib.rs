@@ -22,6 +22,7 @@
 //! | [`feed`] | what dashboards are told: a numbered state and its changes; pure | a line of the dashboard: `feed/line.rs` |
 //! | [`alarms`] | what needs a hand, and what people are told of it; pure | what is wrong: `alarms/attention.rs`; when it is told: `alarms/book.rs` |
 //! | [`access`] | who may do what: people, tokens, sessions, waits; pure | a call's needs: `http/routes.rs`; what follows: `access/right.rs` |
+//! | [`background`] | work that gates must not wait for: behind them at the cores, little at a time for the disk | |
 //! | [`disk`] | reading files that somebody named, so that nothing waits; blocking | |
 //! | [`config`] | the settings: model, checks, file | a setting: `config/model.rs` |
 //! | [`vault`] | hashes of passwords, tokens and codes, and their files; blocking | |
@@ -132,6 +133,7 @@ pub mod desks {
     pub mod people_desk;
 }
 
+pub mod background;
 pub mod disk;
 pub mod domain {
     //! The parking domain: values and pure functions, no I/O, no clock, no randomness.

@@ -12,6 +12,7 @@ use actix::{Actor, ActorContext, Addr, Handler, Message, SyncArbiter, SyncContex
 use log::warn;
 
 use super::supervise::{Restarts, Surroundings, guard};
+use crate::background;
 use crate::ops::in_flight::{InFlight, Permit};
 use crate::store::error::StoreError;
 use crate::store::reader::Reader;
@@ -226,8 +227,7 @@ impl Actor for DbReader {
 
     fn started(&mut self, _: &mut Self::Context) {
         if self.serves == Serves::Pages {
-            // Of this thread alone. Where it is refused, pages only compete with gates for the cores.
-            let _refused = rustix::process::setpriority_process(None, PAGES_NICENESS);
+            background::stand_behind(PAGES_NICENESS);
         }
         // Opened at once, it can be asked whatever becomes of the file's name. If it cannot be now, it is tried at each question.
         self.reader = Reader::open(&self.data_dir).ok();

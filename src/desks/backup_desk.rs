@@ -18,6 +18,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, oneshot, watch};
 use utoipa::ToSchema;
 
+use crate::background;
 use crate::config::model::Config;
 use crate::domain::time::SiteZone;
 use crate::maintenance::RebuildFor;
@@ -336,8 +337,7 @@ impl Round {
 async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (done, result) = oneshot::channel();
     let run = move || {
-        // Where this is refused, backups only compete with gates.
-        let _refused = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
+        background::stand_behind(NICENESS);
         drop(done.send(work()));
     };
     std::thread::Builder::new().name("backup".to_owned()).spawn(run).ok()?;

@@ -220,7 +220,7 @@ pub fn back_up(
     let failed = |source| BackupError::File { path: to.to_owned(), source };
     DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(to).map_err(failed)?;
     clear_partial(to, &site.central);
-    let source = Reader::open(&parts.data_dir)?;
+    let mut source = Reader::open(&parts.data_dir)?;
     let bytes = source.bytes()?;
     has_room(parts, scratch, bytes.saturating_mul(ROOM_FACTOR))?;
     has_room(parts, to, bytes)?;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use log::info;
 
+use crate::background;
 use crate::replication::log::Head;
 use crate::store::StoreError;
 use crate::store::missed::Missed;
@@ -66,8 +67,7 @@ pub fn check_events(
 /// Begins it on a thread of its own, which gives way to all others.
 pub fn begin(data_dir: std::path::PathBuf, missed: Missed, unreadable: impl FnMut(StoreError) + Send + 'static) {
     let check = move || {
-        // Where it is refused, the check only competes with the rest.
-        let _refused = rustix::process::setpriority_process(None, NICENESS);
+        background::stand_behind(NICENESS);
         if let Err(error) = check_events(&data_dir, &missed, unreadable) {
             log::warn!(event = "events_not_checked", reason = error.to_string(); "the events could not be held against their hashes");
         }

@@ -173,7 +173,9 @@ fn replay_into(
     now: TransactionTime,
     progress: Progress<'_>,
 ) -> Result<String, StoreError> {
-    let mut ledger = Ledger::open(Writer::open(scratch, site.zone.clone())?, site.context())?;
+    let mut writer = Writer::open(scratch, site.zone.clone())?;
+    writer.be_for_once()?;
+    let mut ledger = Ledger::open(writer, site.context())?;
     let mut heads: HashMap<LogId, Head> = HashMap::new();
     replay(&mut ledger, data_dir, now.wall_ms, progress, |ledger, batch, now| {
         let store = |(at, event): (EventRef, EventBytes)| {

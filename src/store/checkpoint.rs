@@ -24,6 +24,7 @@ use rusqlite::Connection;
 use super::directory::{BACKUP_SCRATCH, COPYING, DATABASE_FILE, DataDir};
 use super::error::StoreError;
 use super::files::{FileId, index_of};
+use crate::background;
 
 /// The write-ahead log does not grow beyond this, in bytes, unless another program goes on reading an old state.
 pub const MAX_WAL_BYTES: u64 = 64 * 1024 * 1024;
@@ -380,18 +381,9 @@ const WRITE_OUT_PERIOD: Duration = Duration::from_micros(150);
 const MAX_SYNCS: u32 = 3;
 /// How far the thread stands behind others that want a core, from 0 to 19. It must get some of one all the same: the log
 /// grows meanwhile.
-#[cfg(target_os = "linux")]
 const NICENESS: i32 = 5;
 /// A failing thread tries again after this.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
-
-/// Lets gates go first where cores are few: on Linux a thread has a niceness of its own.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
-        log::debug!(event = "checkpoint_priority", error:% = error; "the checkpoint runs as urgently as all else");
-    }
-}
 
 /// One pass, written out while it goes on.
 ///
@@ -418,7 +410,7 @@ fn pass(connection: &Connection, directory: &DataDir) -> Result<Option<u32>, rus
 /// SQLite syncs the database only at the end of a checkpoint that copied everything, and that is the writer's. So that this
 /// sync finds little to do, the thread does it before, and again for what it copied meanwhile if that was not little.
 fn run(connection: &Connection, directory: &DataDir, shared: &CheckpointState) {
-    give_way();
+    background::stand_behind(NICENESS);
     let (mut unsynced, mut syncs) = (0, 0);
     loop {
         let life = {

@@ -17,7 +17,7 @@ use super::error::StoreError;
 use super::files::{index_of, log_of};
 use super::left::{self, Left};
 use super::log_numbers::LogNumbers;
-use super::reader::{read_event, read_hash, read_head};
+use super::reader::{gives_way, read_event, read_hash, read_head};
 use super::schema::{self, event_place, event_row_of};
 use super::stay_columns::{STAY_COLUMNS, read_stay};
 use crate::domain::audit::{AuditEntry, AuditHash};
@@ -167,8 +167,9 @@ impl Evidence {
         let is_missing = left == Left::LogMissing && index_of(&path).exists();
         // For writing, though nothing is written: after a crash the write-ahead log has to be read in first.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection =
+        let mut connection =
             Connection::open_with_flags(&path, flags).map_err(|error| StoreError::cannot_open(&path, error))?;
+        gives_way(&mut connection)?;
         // What a kill left stays for the start that tells of it.
         let has_log = std::fs::metadata(log_of(&path)).is_ok_and(|found| found.len() > 0);
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;

@@ -10,7 +10,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["domain"],
     &["trust"],
     &["wire", "replication"],
-    &["ledger", "feed", "access", "alarms", "legacy::dialect", "disk"],
+    &["ledger", "feed", "access", "alarms", "legacy::dialect", "background", "disk"],
     &["config", "vault", "store", "ops", "tls", "legacy::peer", "lab::simulation"],
     &["maintenance"],
     &["desks", "links", "gates"],
@@ -24,13 +24,14 @@ pub const LAYERS: &[&[&str]] = &[
 
 /// Rooms that know less than their layer would let them.
 const KNOWS_ONLY: &[(&str, &[&str])] = &[
+    ("background", &[]),
     ("disk", &[]),
     ("feed", &["domain"]),
     ("access", &["domain"]),
     ("alarms", &["domain"]),
     ("config", &["domain", "disk"]),
     ("vault", &["domain", "access", "disk"]),
-    ("store", &["domain", "replication", "ledger"]),
+    ("store", &["domain", "replication", "ledger", "background"]),
     ("ops", &["domain"]),
     ("tls", &["domain", "disk"]),
     ("gates", &["domain", "replication", "ledger", "config"]),

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::sealed::{Passphrase, SealError, SealedReader, SealedWriter};
 use super::{BackupError, BackupProof, PROOF_FILE};
+use crate::background::{BackgroundFile, give_way};
 use crate::disk;
 use crate::domain::ids::hex;
 
@@ -60,6 +61,7 @@ impl<T> Summed<T> {
 
 impl<T: Read> Read for Summed<T> {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        give_way();
         let read = self.stream.read(to)?;
         self.count(to.get(..read).unwrap_or_default());
         Ok(read)
@@ -119,7 +121,7 @@ pub(super) fn write(
     let at = to.stream_position()?;
     to.write_all(&[0; 512])?;
     let mut hashes = Hashes::new();
-    let counted = Summed::new(&mut *to);
+    let counted = Summed::new(BackgroundFile::new(to));
     let counted = match passphrase {
         None => pack(counted, &told, proof.made_ms, parts, &mut hashes)?,
         Some(passphrase) => {

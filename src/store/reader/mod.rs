@@ -16,6 +16,7 @@ mod shifts;
 mod story;
 mod walk;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use super::directory::{COPYING, DATABASE_FILE};
 use super::error::StoreError;
 use super::log_numbers::LogNumbers;
 use super::schema;
+use crate::background::{WrittenOut, give_way};
 
 pub use audit::{AuditCursor, AuditPage, AuditQuery, AuditRow};
 pub use claimed::ClaimedTransfer;
@@ -84,6 +86,32 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Statements kept prepared.
 const STATEMENTS: usize = 64;
 
+/// So many steps of a statement take some tens of microseconds.
+const OPS_OF_A_TURN: i32 = 1_000;
+
+/// What this connection works on lets go first who waits for the core.
+pub(super) fn gives_way(connection: &mut Connection) -> Result<(), rusqlite::Error> {
+    let in_turns = || {
+        give_way();
+        false
+    };
+    connection.progress_handler(OPS_OF_A_TURN, Some(in_turns))
+}
+
+/// What makes the file `path` gives way, and its disk has never much of it to write.
+fn writes_out(path: PathBuf) -> impl FnMut() -> bool + Send {
+    let (mut made, mut written_out) = (None, WrittenOut::default());
+    move || {
+        give_way();
+        made = made.take().or_else(|| File::open(&path).ok());
+        if let Some(file) = &made {
+            // What is wrong with the disk is told at the end.
+            drop(file.metadata().and_then(|found| written_out.grown_to(found.len(), file)));
+        }
+        false
+    }
+}
+
 /// One read-only connection. Open one per thread.
 #[derive(Debug)]
 pub struct Reader {
@@ -99,8 +127,9 @@ impl Reader {
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join(DATABASE_FILE);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection =
+        let mut connection =
             Connection::open_with_flags(&path, flags).map_err(|error| StoreError::cannot_open(&path, error))?;
+        gives_way(&mut connection)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.pragma_update(None, "query_only", true)?;
@@ -123,11 +152,13 @@ impl Reader {
     ///
     /// # Errors
     /// What the disk says; the file is there already.
-    pub fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+    pub fn copy_to(&mut self, path: &Path) -> Result<(), StoreError> {
         // It writes, though not into this database, whose connection is for reading alone.
         self.connection.pragma_update(None, "query_only", false)?;
         let copying = PathBuf::from(format!("{}{COPYING}", path.display()));
+        self.connection.progress_handler(OPS_OF_A_TURN, Some(writes_out(copying.clone())))?;
         let copied = self.connection.execute("VACUUM INTO ?1", [copying.to_string_lossy()]);
+        gives_way(&mut self.connection)?;
         self.connection.pragma_update(None, "query_only", true)?;
         copied?;
         std::fs::rename(&copying, path).map_err(|source| StoreError::Directory { path: path.to_owned(), source })

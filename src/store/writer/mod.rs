@@ -28,6 +28,7 @@ use crate::store::error::StoreError;
 use crate::store::files::{Files, log_of};
 use crate::store::log_numbers::LogNumbers;
 use crate::store::missed::Missed;
+use crate::store::reader::gives_way;
 use crate::store::{left, schema};
 
 /// Page cache of the writer, in KiB. Holds the hot pages of every index. A transaction that changes more pages than it has
@@ -180,6 +181,15 @@ impl Writer {
             writer.seen_head = head.map(|head| (head, writer.checkpointer.life()));
         }
         Ok(writer)
+    }
+
+    /// From now on it lets go first who waits for the core, and no commit waits for the disk: for a database that is thrown away.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn be_for_once(&mut self) -> Result<(), StoreError> {
+        self.connection.pragma_update(None, "synchronous", "OFF")?;
+        Ok(gives_way(&mut self.connection)?)
     }
 
     /// What was found wrong at the opening, for people.
