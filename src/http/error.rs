@@ -229,7 +229,9 @@ impl ApiError {
             }
             Refusal::LongStay(info) => with_vehicle(Code::LongStay, info),
             Refusal::RequestIdReused => Self::new(Code::RequestIdReused, message),
-            Refusal::PaymentOfAnotherStay { .. } => Self::new(Code::ReferenceReused, message),
+            Refusal::PaymentOfAnotherStay { .. } | Refusal::ReferenceOfMany(_) => {
+                Self::new(Code::ReferenceReused, message)
+            }
             Refusal::UnknownPayment(_) => Self::not_found(message),
             Refusal::UnknownStay(_) => Self::not_found(message),
             Refusal::Unchanged => Self::new(Code::Unchanged, message),
@@ -382,7 +384,7 @@ codes! {
     JustEntered = 409 "just_entered", "by state, a car whose entry was committed less than 1 s ago, or told by a program less than 10 s ago, is not let out";
     LongStay = 409 "long_stay", "inside for more than 7 days: a person has to look, and to force";
     RequestIdReused = 409 "request_id_reused", "this request id belongs to another request";
-    ReferenceReused = 409 "reference_reused", "this payment is held for another stay";
+    ReferenceReused = 409 "reference_reused", "this payment is held for another stay, or its reference came with hundreds of others";
     Unchanged = 409 "unchanged", "the correction says what is already so";
     AlreadyVoid = 409 "already_void", "the stay was removed before";
     ShiftOpen = 409 "shift_open", "somebody has a shift open at this gate: `shift` and `person` say which";
@@ -428,6 +430,7 @@ mod tests {
         for (refusal, status, code) in [
             (Refusal::RequestIdReused, 409, "request_id_reused"),
             (Refusal::PaymentOfAnotherStay { fact: "f".into(), told: "s".into() }, 409, "reference_reused"),
+            (Refusal::ReferenceOfMany("r".into()), 409, "reference_reused"),
             (Refusal::UnknownPayment("x".into()), 404, "not_found"),
             (Refusal::UnknownStay("x".into()), 404, "not_found"),
             (Refusal::Unchanged, 409, "unchanged"),

@@ -20,7 +20,7 @@ use super::charge::{Charge, Ending, Settled, counted_once, not_counted, settled,
 use super::component;
 use super::job::{Answer, Beside, CloseBarrier, Detection, InsideInfo, OpenBarrier, Refusal, VehicleInfo};
 use super::open_stay::{OpenStay, usual_stay_id};
-use super::repeats::REPEAT_WINDOW_MS;
+use super::repeats::{REPEAT_WINDOW_MS, kept_id};
 use super::storage::Storage;
 use super::transaction::{Stop, Transaction};
 
@@ -30,6 +30,7 @@ const JUST_ENTERED_MS: i64 = 1_000;
 impl<S: Storage> Transaction<'_, S> {
     pub(super) fn open(&mut self, mut request: OpenBarrier) -> Result<Answer, Stop<S::Error>> {
         check_fee(&request)?;
+        request.request_id = kept_id(request.request_id.take());
         let (mut notes, mut doubts) = (std::mem::take(&mut request.notes), self.doubts());
         if let Some(fee) = request.fee.filter(|fee| !fee.is_plausible()) {
             notes.push(amount::implausible("fee", fee));

@@ -502,6 +502,8 @@ pub enum Refusal {
         "this payment, {fact}, is held for another stay than {told:?}: a person says which stay it is for (POST /api/payments/{{fact}}/assign)"
     )]
     PaymentOfAnotherStay { fact: String, told: String },
+    #[error("the reference {0:?} came with hundreds of other payments: send the one that the bank gives each transfer")]
+    ReferenceOfMany(String),
     #[error("no payment has the fact {0:?}; take it from GET /api/payments, with / as %2F")]
     UnknownPayment(String),
     /// The fee is over 7 days' worth of stay: a person has to look.

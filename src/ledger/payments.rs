@@ -14,6 +14,8 @@ use super::job::{Answer, AssignPayment, Refusal};
 use super::storage::Storage;
 use super::transaction::{Stop, Transaction};
 
+/// A reference under which so much is held is none of a transfer: such as the number of the account.
+const MOST_UNDER_A_REFERENCE: usize = 250;
 /// Stays that were taken for one another are followed so far.
 const MOST_STEPS: usize = 8;
 
@@ -23,6 +25,9 @@ impl<S: Storage> Transaction<'_, S> {
     pub(super) fn take_payment(&mut self, payment: PaymentReceived) -> Result<Answer, Stop<S::Error>> {
         let by = self.doer_text().unwrap_or_default();
         let held = self.payments_under(&payment.reference)?;
+        if held.len() >= MOST_UNDER_A_REFERENCE {
+            return Err(Stop::Refused(Refusal::ReferenceOfMany(payment.reference)));
+        }
         let known = known(&held);
         let same = |held: &PaymentReceived| (held.method, held.amount) == (payment.method, payment.amount);
         let is_it = known.iter().find(|known| teller(known.told) == by && same(known.payment));

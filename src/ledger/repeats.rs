@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::domain::anomaly::Anomaly;
 use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Event};
-use crate::domain::ids::Hlc;
+use crate::domain::ids::{FactId, Hlc};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
 use crate::domain::stay::{PASSAGE_WINDOW_MS, QUICK_EXIT_MS, REQUEST_WINDOW_MS, Telling, renamed_stay_id};
@@ -25,6 +25,12 @@ pub const REPEAT_WINDOW_MS: i64 = 10_000;
 
 /// A press that is repeated was of one of the last so many stays of its plate.
 const STAYS_LOOKED_AT: usize = 3;
+
+/// A gate's id as it is kept. What looks like the id of a fact (a hash in hex does) is none: exits written anew say in their request id
+/// in place of which fact they are.
+pub(super) fn kept_id(told: Option<String>) -> Option<String> {
+    told.map(|id| if id.parse::<FactId>().is_ok() { format!("id {id}") } else { id })
+}
 
 impl<S: Storage> Transaction<'_, S> {
     /// The first answer to a request id.

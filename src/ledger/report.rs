@@ -24,7 +24,7 @@ use super::job::{
     VoidStay,
 };
 use super::open_stay::OpenStay;
-use super::repeats::REPEAT_WINDOW_MS;
+use super::repeats::{REPEAT_WINDOW_MS, kept_id};
 use super::storage::{Storage, StoredStay};
 use super::transaction::{Stop, Transaction};
 
@@ -63,6 +63,19 @@ struct SaidOfExit {
     duration: String,
 }
 
+/// An id that came with so many passages of three weeks names none of them, such as the id of the camera itself; a camera that counts anew
+/// each day uses one for 42.
+const MOST_UNDER_ONE_ID: usize = 64;
+
+fn id_of_many() -> Note {
+    Note::new(
+        "event_id",
+        "id_of_many",
+        "mã này đến cùng rất nhiều lượt khác nhau nên không được dùng: mỗi lượt cần có mã riêng",
+        "this id comes with a great many passages and is not used: give each passage its own id",
+    )
+}
+
 /// The stay an exit ends.
 struct LeftStay {
     row: StayRow,
@@ -78,6 +91,7 @@ impl LeftStay {
 
 impl<S: Storage> Transaction<'_, S> {
     pub(super) fn report(&mut self, mut report: Report) -> Result<Answer, Stop<S::Error>> {
+        report.request_id = kept_id(report.request_id.take());
         report.doubts.append(&mut self.doubts());
         let (mut moment, note) = self.moment_of(report.told_ms);
         // An exit goes by the prices of its time. An entry is charged at the exit, then or later.
@@ -107,6 +121,7 @@ impl<S: Storage> Transaction<'_, S> {
     /// An opening for a car that could not be read: kept as that. It is about no stay.
     pub(super) fn report_unread(&mut self, mut opening: UnreadOpening) -> Result<Answer, Stop<S::Error>> {
         let direction = opening.direction;
+        opening.request_id = kept_id(opening.request_id.take());
         let kept = |fact, fee, repeated, notes| {
             Ok(Answer::Unread(Box::new(UnreadKept { direction, fact, fee, repeated, notes })))
         };
@@ -122,6 +137,10 @@ impl<S: Storage> Transaction<'_, S> {
             };
             if let Some(event) = before.iter().find(is_it) {
                 return kept(event.fact_id(), opening.fee, true, opening.notes);
+            }
+            if before.len() >= MOST_UNDER_ONE_ID {
+                opening.request_id = None;
+                opening.notes.push(id_of_many());
             }
         }
         let (moment, note) = self.moment_of(opening.told_ms);
@@ -249,6 +268,12 @@ impl<S: Storage> Transaction<'_, S> {
         let (Some(hlc), Some(Reported { told_ms, received_ms })) = (moment.hlc, moment.reported) else { return Ok(()) };
         let told_until_ms = if told_ms % 1_000 == 0 { (told_ms + 999).min(received_ms) } else { told_ms };
         let greatest = self.read()?.greatest_hlc_of_plate(&report.plate)?;
+        // The last of the car was written by a clock that is ahead: what is told as of now came after it all the same.
+        let is_ahead = |greatest: &Hlc| greatest.ms() > received_ms.saturating_add(AHEAD_OF_STAMPS_MS);
+        if greatest.as_ref().is_some_and(is_ahead) && received_ms.saturating_sub(told_ms) < PASSAGE_WINDOW_MS {
+            moment.hlc = Some(Hlc::next(hlc.ms(), greatest));
+            return Ok(());
+        }
         let near = hlc.ms()..=told_until_ms.saturating_add(AHEAD_OF_STAMPS_MS);
         let Some(greatest) = greatest.filter(|greatest| near.contains(&greatest.ms())) else { return Ok(()) };
         let rows = self.latest_stays(&report.plate, STAYS_LOOKED_AT)?;
@@ -319,6 +344,11 @@ impl<S: Storage> Transaction<'_, S> {
         let Some(id) = report.request_id.as_deref() else { return Ok(()) };
         let around = moment.hlc.unwrap_or_else(|| Hlc::next(self.now.wall_ms, None));
         let mut before = self.events_of_request(&report.edge_id, id, around)?;
+        if before.len() >= MOST_UNDER_ONE_ID {
+            report.request_id = None;
+            report.notes.push(id_of_many());
+            return Ok(());
+        }
         let is_exit = report.direction == Direction::Exit;
         before.retain(|event| matches!(event.body, Body::Exit(_)) == is_exit);
         let telling = Telling { told_ms: report.told_ms, received_ms: self.now.wall_ms, by_program: true };

@@ -331,16 +331,17 @@ impl Merged {
         let cursors = heads.into_iter().map(|(log, _)| Cursor { log, taken: 0, ahead: VecDeque::new() }).collect();
         let mut merged = Self { reader, cursors, next: BinaryHeap::new(), total };
         for index in 0..merged.cursors.len() {
-            merged.look_ahead(index)?;
+            // Of all logs at once: one event each. Those of a central hardly overlap in time, so that few are read further together.
+            merged.look_ahead(index, 1)?;
         }
         Ok(merged)
     }
 
     /// Puts the next event of a log in line.
-    fn look_ahead(&mut self, index: usize) -> Result<(), StoreError> {
+    fn look_ahead(&mut self, index: usize, bytes: usize) -> Result<(), StoreError> {
         let Some(cursor) = self.cursors.get_mut(index) else { return Ok(()) };
         if cursor.ahead.is_empty() {
-            cursor.ahead.extend(self.reader.readable_events(&cursor.log, cursor.taken, READ_BYTES)?);
+            cursor.ahead.extend(self.reader.readable_events(&cursor.log, cursor.taken, bytes)?);
         }
         if let Some((_, event)) = cursor.ahead.front() {
             self.next.push(Reverse((clock_of(event), index)));
@@ -355,7 +356,7 @@ impl Merged {
         let Some((seq, event)) = cursor.ahead.pop_front() else { return Ok(None) };
         cursor.taken = seq;
         let at = EventRef { log: cursor.log.clone(), seq };
-        self.look_ahead(index)?;
+        self.look_ahead(index, READ_BYTES)?;
         Ok(Some((at, event)))
     }
 

@@ -682,3 +682,22 @@ fn a_gates_own_id_of_an_exit_is_none_of_an_exit_written_anew() {
     assert_eq!(revenue(&mut gate), 50_000);
     check(&mut gate);
 }
+
+/// Such as the hash of an empty picture, which a camera sends with every car; the fee it tells is not what is due, and so is doubted.
+#[test]
+fn two_cars_that_a_camera_tells_under_the_hash_of_one_picture_both_leave() {
+    let mut gate = Central::new(0);
+    for (number, plate) in [P, Q].into_iter().enumerate() {
+        gate.enters(entry(&format!("in {number}"), plate));
+    }
+    gate.wait(HOUR_MS);
+    for at in [P, Q] {
+        gate.wait(SECOND_MS);
+        let told = report(Direction::Exit, Some(&"e3".repeat(32)), None);
+        take(&mut gate, Report { plate: plate(at), fee: Some(Vnd(30_000)), ..told });
+    }
+    gate.settle();
+    assert_eq!(gate.ledger.inside().len(), 0);
+    assert_eq!(revenue(&mut gate), 2 * 25_000);
+    check(&mut gate);
+}

@@ -215,3 +215,14 @@ fn what_a_payment_says_is_read_as_it_was_written_or_not_at_all() {
     let newer = line.replace("\"method\":\"transfer\"", "\"method\":\"of a newer version\"");
     assert!(Event::parse(&newer).is_ok());
 }
+
+/// Such as the number of the account.
+#[test]
+fn a_reference_that_comes_with_every_payment_is_refused_before_it_costs_much() {
+    let mut central = Central::new(0);
+    let kept = (1..=300).take_while(|amount| central.ask(payment("0123456789", *amount, None)).is_ok()).count();
+    assert_eq!(kept, 250);
+    let refused = central.ask(payment("0123456789", 300, None));
+    assert_eq!(refused, Err(Refusal::ReferenceOfMany("0123456789".to_owned())));
+    assert!(central.ask(payment("FT 300", 300, None)).is_ok());
+}

@@ -431,3 +431,21 @@ fn edges_that_count_their_events_anew_each_day_cost_as_much_after_months_as_afte
     assert!(late <= 1.1 * early, "{early} for each report of the fourth week, {late} of the last: {weeks:?}");
     assert_eq!(central.rows().len() as i64, 15 * 7 * CARS, "each day is a visit of each car");
 }
+
+/// Such as the id of the camera itself.
+#[test]
+fn an_id_that_comes_with_every_passage_costs_no_more_for_all_that_came_before() {
+    let mut central = Central::new(0);
+    let mut cost = |from: i64| {
+        cost_per_event(&mut central, 100, |central| {
+            for number in from..from + 100 {
+                central.wait(SECOND_MS);
+                let told = report(Direction::Entry, Some("camera 7"), None);
+                central.ask(Job::Report(Report { plate: plate(&car(number)), ..told })).unwrap();
+            }
+        })
+    };
+    let costs: Vec<f64> = (0..5).map(|hundred| cost(hundred * 100)).collect();
+    assert!(costs[4] <= 1.1 * costs[1], "{costs:?}");
+    assert_eq!(central.ledger.inside().len(), 500);
+}

@@ -14,7 +14,7 @@ use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Event};
 use crate::domain::explain::apart;
 use crate::domain::explain::words::Text;
-use crate::domain::ids::LogId;
+use crate::domain::ids::{CentralId, LogId};
 use crate::domain::named::named;
 use crate::domain::stay::Outcome;
 use crate::domain::time::SiteZone;
@@ -61,6 +61,24 @@ impl Reader {
     pub fn heads(&mut self) -> Result<Vec<(LogId, Head)>, StoreError> {
         let known = log_heads::read(&self.connection)?.logs.into_iter().map(|known| (known.log, known.head));
         Ok(known.filter(|(_, head)| head.to > 0).collect())
+    }
+
+    /// The logs of one central and up to where they are held. Asked every second, of a table that has a row for each start of each central.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn logs_of(&mut self, central: &CentralId) -> Result<Vec<(LogId, u64)>, StoreError> {
+        let listed = {
+            let mut statement = self.connection.prepare_cached("SELECT name, head FROM log WHERE head > 0")?;
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get_ref(0)?.as_str()?.parse().ok(), row.get(1)?));
+            let rows = statement.query_map((), read)?;
+            rows.map(|row| row.ok().and_then(|(log, to): (Option<LogId>, i64)| Some((log?, to.cast_unsigned()))))
+                .collect::<Option<Vec<_>>>()
+        };
+        let of_events = || Ok(self.heads()?.into_iter().map(|(log, head)| (log, head.to)).collect());
+        let mut logs = listed.map_or_else(of_events, Ok::<Vec<_>, StoreError>)?;
+        logs.retain(|(log, _)| log.central == *central);
+        Ok(logs)
     }
 
     /// The events of a log after `after` that can be read, in their order and with their numbers, as many as fit in `max_bytes` of

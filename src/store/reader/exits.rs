@@ -179,20 +179,23 @@ impl Reader {
         Ok(waiting.cast_unsigned())
     }
 
-    /// How many events of a log, which are held up to `to`, have a clock below `hlc_ms`: clocks only grow along a log.
+    /// How many events of a log, which are held up to `to`, came here before `before_ms`. (Their own clocks do not grow along a log: what is told
+    /// late, and an exit that is written anew, has an earlier one.)
     ///
     /// # Errors
     /// Whatever the disk says.
-    pub fn events_before(&mut self, log: &LogId, to: u64, hlc_ms: i64) -> Result<u64, StoreError> {
-        let mut clock = self.connection.prepare_cached("SELECT bytes FROM event WHERE id = ?1")?;
+    pub fn events_before(&mut self, log: &LogId, to: u64, before_ms: i64) -> Result<u64, StoreError> {
+        let mut came = self.connection.prepare_cached("SELECT committed_ms FROM event WHERE id = ?1")?;
         let (mut known_before, mut known_after) = (0, to + 1);
         while known_after - known_before > 1 {
             let middle = known_before + (known_after - known_before) / 2;
             let row = self.logs.row(&self.connection, log, middle)?;
-            let bytes = clock.query_row([row], |row| Ok(read_event(row.get_ref(0)?)))??;
-            match Event::parse(&bytes) {
-                Ok(event) if event.hlc.ms() >= hlc_ms => known_after = middle,
-                _ => known_before = middle,
+            let came_ms: Option<i64> = came.query_row([row], |row| row.get(0)).optional()?;
+            // What cannot be read is looked at.
+            if came_ms.is_none_or(|came_ms| came_ms >= before_ms) {
+                known_after = middle
+            } else {
+                known_before = middle
             }
         }
         Ok(known_before)

@@ -120,15 +120,15 @@ impl Reader {
         most: usize,
     ) -> Result<Vec<ExitToTell>, StoreError> {
         let mut found = Vec::new();
-        for (log, head) in self.heads()?.into_iter().filter(|(log, _)| log.central == question.central) {
+        for (log, end) in self.logs_of(&question.central)? {
             let mut at = match scan.logs.get(&log) {
                 Some(at) => *at,
                 None => {
-                    let early = self.events_before(&log, head.to, question.from_ms.saturating_sub(MARGIN_MS))?;
+                    let early = self.events_before(&log, end, question.from_ms.saturating_sub(MARGIN_MS))?;
                     self.settled_to(&log)?.max(early)
                 }
             };
-            'log: while at < head.to && found.len() < most {
+            'log: while at < end && found.len() < most {
                 let events = self.written(&log, at, EVENTS_AT_ONCE)?;
                 if events.is_empty() {
                     break;

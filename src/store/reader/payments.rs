@@ -221,13 +221,18 @@ impl Reader {
             statement.query_map((at_ms, to_ms, reference, event, limit), read)?.collect::<Result<_, _>>()?
         };
         let (mut told, looked) = (Vec::new(), places.len());
+        // All of a reference, which mostly has one.
+        let mut under: (String, Vec<(FactId, ToldPayment)>) = Default::default();
         for (number, place) in places.into_iter().enumerate() {
             let fact = self.logs.fact(&self.connection, place.event)?;
-            let events = self.events_under(&place.reference)?;
+            if under.0 != place.reference {
+                let events = self.events_under(&place.reference)?;
+                let shown = known(&events).into_iter().map(|one| Ok((one.told.fact_id(), self.payment_shown(&one)?)));
+                under = (place.reference.clone(), shown.collect::<Result<_, StoreError>>()?);
+            }
             // Told again, it is shown where it counts.
-            if let Some(one) = known(&events).iter().find(|one| one.told.fact_id() == fact) {
-                let payment = self.payment_shown(one)?;
-                told.extend(Some(payment).filter(|payment| !odd || payment.odd));
+            if let Some((_, payment)) = under.1.iter().find(|(of, _)| *of == fact) {
+                told.extend(Some(payment.clone()).filter(|payment| !odd || payment.odd));
             }
             let is_last = number + 1 == looked;
             if told.len() == most && !is_last || is_last && looked == MOST_LOOKED {

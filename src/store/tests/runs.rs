@@ -76,3 +76,22 @@ fn a_hole_in_a_log_is_an_error_and_never_a_run() {
     assert!(reader.run(&log(1), 5, 1_000).is_err(), "its predecessor's hash is missing");
     assert!(reader.run(&log(1), 6, 1_000).is_ok());
 }
+
+/// Whatever their own clocks: what a gate tells late, and an exit that is written anew, has an earlier one than what lies before it.
+#[test]
+fn what_came_before_a_time_is_found_by_when_it_came() {
+    let mut disk = Disk::new();
+    disk.write(|writer| {
+        let mut head = Head::empty(&log(1));
+        for seq in 1..=7 {
+            let event = EventBytes::from(format!("event {seq}").as_str());
+            head = Head { to: seq, hash: head.hash.extend(&event) };
+            writer.append_event(&at(1, seq), &event, head.hash, i64::try_from(seq).unwrap() * 10).unwrap();
+            writer.set_head(&log(1), head).unwrap();
+        }
+    });
+    let mut reader = disk.reader();
+    for (before_ms, count) in [(0, 0), (10, 0), (11, 1), (45, 4), (70, 6), (71, 7), (1_000, 7)] {
+        assert_eq!(reader.events_before(&log(1), 7, before_ms).unwrap(), count, "{before_ms}");
+    }
+}
