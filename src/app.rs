@@ -215,11 +215,12 @@ impl App {
         let counted = metrics.clone();
         let (unreadable, seen_by_readers, seen_by_check) = (Unreadable::default(), data_dir.clone(), data_dir.clone());
         let (noted, noted_by_check) = (unreadable.clone(), unreadable.clone());
+        let around_writer = around.clone();
         let writer = supervise::start_once(&writer_thread.handle(), &around, "db_writer", move || {
             let remake: Remake<Writer> = Box::new(move |ledger, now_ms, with_losses, progress| {
                 rebuild::make_anew_meanwhile(ledger, &seen_by_readers, now_ms, with_losses, progress)
             });
-            DbWriter::new(ledger, clock, counted, publish).remaking(remake, noted)
+            DbWriter::new(ledger, clock, counted, publish).remaking(remake, noted).ending(around_writer)
         })
         .await?;
         let to_writer = writer.clone();

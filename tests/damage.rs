@@ -14,7 +14,7 @@ use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use common::{Central, DEADLINE, Mesh, eventually, eventually_ok, skip};
+use common::{Central, DEADLINE, Mesh, eventually, eventually_ok, eventually_some, skip};
 use parkmesh::domain::direction::Direction;
 use parkmesh::domain::ids::Epoch;
 use parkmesh::domain::plate::PlateId;
@@ -46,6 +46,7 @@ use Start::{Opens, Refuses};
 
 const QUIET: Start = Opens { inside: 3, red: None, log: "event=listening" };
 const EXIT_STORAGE: i32 = 74;
+const EXIT_INTERNAL: i32 = 70;
 
 /// Three cars inside, all parts there, and a kept copy of the settings; ended in order, or killed with all in the log.
 fn central(killed: bool) -> Central {
@@ -405,12 +406,27 @@ fn a_damaged_key_turns_the_mesh_off_and_nothing_else() {
     assert_eq!(mesh.wait_equal(DEADLINE).len(), 1, "what it wrote itself returns");
 }
 
+/// What became of the files.
+#[derive(Clone, Copy, PartialEq)]
+enum Harmed {
+    /// Gates go on.
+    Opens,
+    /// Gates are shut until a person puts something back.
+    Waits,
+    /// Gates are shut until it is started again, for which it ends by itself.
+    Ends,
+}
+
 /// The first-day case: a log removed beneath the program, then a power cut.
 #[test]
 fn files_that_vanish_while_it_runs_are_told_within_seconds_and_nothing_acknowledged_is_lost() {
     type Harm = fn(&Central);
-    let harms: [(&str, Harm, bool); 4] = [
-        ("the log removed", |central| fs::remove_file(central.data_directory().join("central.db-wal")).unwrap(), true),
+    let harms: [(&str, Harm, Harmed); 5] = [
+        (
+            "the log removed",
+            |central| fs::remove_file(central.data_directory().join("central.db-wal")).unwrap(),
+            Harmed::Opens,
+        ),
         (
             "log and index removed",
             |central| {
@@ -418,42 +434,84 @@ fn files_that_vanish_while_it_runs_are_told_within_seconds_and_nothing_acknowled
                     fs::remove_file(central.data_directory().join(name)).unwrap();
                 }
             },
-            true,
+            Harmed::Opens,
         ),
-        ("the database removed", |central| fs::remove_file(central.database()).unwrap(), false),
+        ("the database removed", |central| fs::remove_file(central.database()).unwrap(), Harmed::Ends),
+        (
+            "the database replaced",
+            |central| {
+                let (database, new) = (central.database(), central.directory().join("new"));
+                fs::write(&new, "another file").unwrap();
+                fs::hard_link(&database, central.directory().join("old")).unwrap();
+                fs::rename(new, database).unwrap();
+            },
+            Harmed::Waits,
+        ),
         (
             "the directory moved",
             |central| fs::rename(central.data_directory(), central.directory().join("moved")).unwrap(),
-            false,
+            Harmed::Waits,
         ),
     ];
-    for (name, harm, opens) in harms {
+    for (name, harm, harmed) in harms {
         let mut central = Central::standalone("central-1");
         central.http.enter("edge-1", "34C00001");
         harm(&central);
-        eventually(&format!("{name}: not ready"), DEADLINE, || central.http.get("/readyz").status == 503);
-        let answer = central.http.post(
-            "/api/edge/barrier/open",
-            &json!({"edge_id": "edge-1", "plate_id": "34C00002", "direction": "ENTRY"}),
-        );
-        assert_eq!(answer.is_success(), opens, "{name}: {}", answer.text);
-        eventually(&format!("{name}: red"), DEADLINE, || {
-            central.http.get("/api/status").body["central"]["notices"][0]["code"] == "files"
-        });
-        assert!(central.log().contains("event=files_vanished"), "{name}");
-        central.kill9();
-        let moved = central.directory().join("moved");
-        if moved.exists() {
-            fs::rename(moved, central.data_directory()).unwrap();
+        if harmed == Harmed::Ends {
+            assert_ended_to_be_started(&mut central, name, "was removed or replaced");
+        } else {
+            eventually(&format!("{name}: not ready"), DEADLINE, || central.http.get("/readyz").status == 503);
+            let press = json!({"edge_id": "edge-1", "plate_id": "34C00002", "direction": "ENTRY"});
+            let answer = central.http.post("/api/edge/barrier/open", &press);
+            assert_eq!(answer.is_success(), harmed == Harmed::Opens, "{name}: {}", answer.text);
+            eventually(&format!("{name}: red"), DEADLINE, || {
+                central.http.get("/api/status").body["central"]["notices"][0]["code"] == "files"
+            });
+            assert!(central.log().contains("event=files_vanished"), "{name}");
+            assert!(!central.log().contains("event=actor_fatal") && central.is_running(), "{name}");
+            central.kill9();
+        }
+        for (aside, place) in [("moved", central.data_directory()), ("old", central.database())] {
+            drop(fs::rename(central.directory().join(aside), place));
         }
         central.start();
-        assert_eq!(central.http.stats()["vehicles_in_parking"], 1 + u64::from(opens), "{name}");
+        assert_eq!(central.http.stats()["vehicles_in_parking"], 1 + u64::from(harmed == Harmed::Opens), "{name}");
     }
+}
+
+/// Who took it writes into it, so what this one remembers is not what it holds: it has to read it anew.
+#[test]
+fn a_directory_that_another_process_took_is_used_again_once_that_one_is_gone() {
+    let mut central = Central::standalone("central-1");
+    central.http.enter("edge-1", "34C00001");
+    let directory = central.data_directory();
+    let other = eventually_some("another has it", DEADLINE, || {
+        drop(fs::remove_file(directory.join("lock")));
+        DataDir::open(&directory).ok()
+    });
+    eventually("not ready", DEADLINE, || central.http.get("/readyz").status == 503);
+    let press = json!({"edge_id": "edge-1", "plate_id": "34C00002", "direction": "ENTRY"});
+    assert_eq!(central.http.post("/api/edge/barrier/open", &press).status, 503);
+    assert!(central.is_running());
+    drop(other);
+    assert_ended_to_be_started(&mut central, "another had it", "was removed or replaced");
+    central.start();
+    assert_eq!(central.http.stats()["vehicles_in_parking"], 1);
+}
+
+/// It says why, once, and does not start itself again: that is for whoever started it.
+#[track_caller]
+fn assert_ended_to_be_started(central: &mut Central, name: &str, why: &str) {
+    assert_eq!(central.wait_ended(DEADLINE).code(), Some(EXIT_INTERNAL), "{name}");
+    let log = central.log();
+    let said: Vec<&str> = log.lines().filter(|line| line.contains("event=actor_fatal")).collect();
+    assert!(said.len() == 1 && said[0].contains(why), "{name}: {said:?}");
+    assert!(log.contains("event=files_vanished") && !log.contains("event=panic"), "{name}: {log}");
 }
 
 /// A log that somebody cuts or copies another one over stays the file that is open, and SQLite writes on behind what is not there.
 #[test]
-fn a_log_that_is_cut_or_written_over_while_it_runs_takes_no_press_that_a_kill_would_lose() {
+fn a_log_that_is_cut_or_written_over_while_it_runs_ends_the_process_and_the_next_one_opens_the_gates() {
     type Harm = fn(&Path);
     let cut: Harm = |log| fs::OpenOptions::new().write(true).open(log).unwrap().set_len(0).unwrap();
     let half: Harm = |log| {
@@ -469,16 +527,8 @@ fn a_log_that_is_cut_or_written_over_while_it_runs_takes_no_press_that_a_kill_wo
         let mut central = Central::standalone("central-1");
         central.http.enter("edge-1", "34C00001");
         harm(&central.data_directory().join("central.db-wal"));
-        // No page can be read any more: /readyz, alarms and the log say it.
-        eventually(&format!("{name}: said"), DEADLINE, || {
-            let ready = central.http.get("/readyz");
-            ready.status == 503 && ready.text.contains("was cut short or written over")
-        });
-        assert!(central.log().contains("event=files_vanished"), "{name}: {}", central.log());
-        let press = json!({"edge_id": "edge-1", "plate_id": "34C00002", "direction": "ENTRY"});
-        let answer = central.http.post("/api/edge/barrier/open", &press);
-        assert_eq!(answer.status, 503, "{name}: {}", answer.text);
-        central.kill9();
+        // Nobody would open these gates but a new process.
+        assert_ended_to_be_started(&mut central, name, "was cut short or written over");
         central.start();
         assert!(notice_of(&central, "database").is_some(), "{name}: what is missing is told");
         central.http.enter("edge-1", "34C00003");

@@ -7,7 +7,8 @@
 //! - **Answers leave after the commit**, then the announcement. A failed commit is answered as such, to all of its jobs.
 //! - It runs on a thread of its own, which it may block. An answer costs one hop to it and one back.
 //! - What is made from the events and cannot be read is made anew from them: see [`remaking`].
-//! - A panic here is fatal for the process (see [`super::supervise`]): memory must not be ahead of the disk.
+//! - A panic here is fatal for the process (see [`super::supervise`]): memory must not be ahead of the disk. So is a log that somebody cut:
+//!   nothing can be committed behind it, and a new process goes on with what is left.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,6 +30,7 @@ pub use self::schedule::MAX_BATCH_EVENTS;
 use self::schedule::{MANY_EVENTS, Queue, RUNS_PERIOD, Turns};
 
 use super::config_keeper::ConfigChanged;
+use super::supervise::Surroundings;
 use crate::domain::ids::{CentralId, Epoch, LogId};
 use crate::ledger::digest::Digest;
 use crate::ledger::job::{Job, Outcome, Refusal};
@@ -190,6 +192,8 @@ pub struct DbWriter<S: Storage = Writer> {
     said: SaidOnce,
     vanished_logged: Option<Instant>,
     remaking: Remaking<S>,
+    /// Where to say that only a new process can go on; `None`: it is said, or nobody listens.
+    around: Option<Surroundings>,
 }
 
 impl<S: Storage> DbWriter<S> {
@@ -215,7 +219,14 @@ impl<S: Storage> DbWriter<S> {
             said: SaidOnce::default(),
             vanished_logged: None,
             remaking: Remaking::default(),
+            around: None,
         }
+    }
+
+    /// Ends the process where that helps, and nothing else does: a site without people stays open.
+    pub fn ending(mut self, around: Surroundings) -> Self {
+        self.around = Some(around);
+        self
     }
 
     fn watch(&mut self) {
@@ -235,8 +246,14 @@ impl<S: Storage> DbWriter<S> {
             }
             None => {}
         }
+        let over = watched.files.clone().filter(|_| watched.needs_start);
         if *self.view.borrow().watched != watched {
             self.show(|held| held.watched = Arc::new(watched));
+        }
+        if let Some(reason) = over
+            && let Some(around) = self.around.take()
+        {
+            around.give_up("db_writer".to_owned(), reason);
         }
     }
 

@@ -177,6 +177,8 @@ pub struct Loaded {
 pub struct Watched {
     /// Why this central must be restarted, and soon.
     pub files: Option<String>,
+    /// Nothing is committed any more, and all that is left lies where a start looks for it: nobody has to do anything before.
+    pub needs_start: bool,
     /// Who keeps the log from starting over, so that it grows.
     pub log: Option<String>,
     /// What in the database cannot be read.

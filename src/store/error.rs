@@ -11,6 +11,9 @@ use crate::replication::log::Head;
 /// What is said where pages cannot be read.
 pub const DAMAGED: &str = "central.db is damaged: stop, keep a copy of the data directory, put back a backup or start with an empty data directory (what the other centrals hold returns from them)";
 
+/// What a person does about a file that vanished, as [`StoreError::Vanished`] goes on.
+pub const PUT_BACK: &str = ". Put it back where it was, then restart";
+
 /// An error of the store. Each text says what happened and what to do; none of them is meant for a client of the API.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -46,11 +49,11 @@ pub enum StoreError {
     )]
     OfAnotherUser { files: Vec<PathBuf>, directory: PathBuf, user: u32, group: u32 },
     #[error(
-        "{path} was cut short or written over while this program has it open: what was acknowledged last is not on this disk any more, and nothing is saved any more. Restart; what the other centrals hold returns from them"
+        "{path} was cut short or written over while this program has it open: what was acknowledged last is not on this disk any more, and nothing is saved any more before this program is started anew; what the other centrals hold returns from them"
     )]
     LogCut { path: PathBuf },
     #[error(
-        "{path} was removed or replaced while this program has it open: nothing is saved any more, so that nothing is lost. Put it back where it was, then restart{kept}"
+        "{path} was removed or replaced while this program has it open: nothing is saved any more, so that nothing is lost{kept}"
     )]
     Vanished { path: PathBuf, kept: String },
     #[error(

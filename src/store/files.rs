@@ -7,8 +7,8 @@
 //! | gone or another one | what is done |
 //! |---|---|
 //! | the log (`-wal`) or its index (`-shm`) | what is in the log is copied into the database, and from then on each commit is, before it is answered: gates go on |
-//! | the log, cut short or written over in its place | nothing is committed: what was in it is gone, and a commit behind it would not be found |
-//! | the database, or the directory | nothing is committed; what was is copied beside it if that can be |
+//! | the log, cut short or written over in its place | nothing is committed: what was in it is gone, and a commit behind it would not be found. The process ends: a new one goes on with what is left |
+//! | the database, or the directory | nothing is committed; what was is copied beside it if that can be. Where the copy has the name, the process ends |
 
 use std::ffi::OsString;
 use std::fs;

@@ -312,7 +312,7 @@ impl Notices {
         let full = self.offences.was_full().then(|| ALL_TAKEN.to_owned());
         let backups = self.backups.state();
         let backup = backups.notice(&self.config.borrow().site.time_zone);
-        let Watched { files, log, database } = (*watched).clone();
+        let Watched { files, log, database, needs_start: _ } = (*watched).clone();
         let now =
             [("database", database), ("files", files), ("log_grows", log), ("connections", full), ("backup", backup)];
         let now = now.into_iter().filter_map(|(code, reason)| Some(Notice { code, reason: reason? }));

@@ -140,17 +140,20 @@ fn of_files() -> Vec<String> {
     use std::io::{Error, ErrorKind};
 
     use crate::config::file::LoadError;
-    use crate::store::error::{DAMAGED, StoreError, told_put_off, told_remade, told_salvaged};
+    use crate::store::error::{DAMAGED, PUT_BACK, StoreError, told_put_off, told_remade, told_salvaged};
     use crate::tls::credentials::BadCredentials;
     use crate::tls::key_file::IdentityError;
 
     let path = || std::path::PathBuf::from("/data/x");
     let system = [2, 5, 13, 21, 28, 30, 98, 99].map(Error::from_raw_os_error);
     let mut said: Vec<String> = system.iter().map(ToString::to_string).collect();
-    let kept = || "; all that was acknowledged lies in /data/x".to_owned();
+    let beside = format!("{PUT_BACK}; all that was acknowledged lies in /data/x");
+    let in_place = "; all that was acknowledged lies in /data/x again: the next start goes on with it".to_owned();
     for error in [
-        StoreError::Vanished { path: path(), kept: String::new() },
-        StoreError::Vanished { path: path(), kept: kept() },
+        StoreError::LogCut { path: path() },
+        StoreError::Vanished { path: path(), kept: PUT_BACK.to_owned() },
+        StoreError::Vanished { path: path(), kept: beside },
+        StoreError::Vanished { path: path(), kept: in_place },
         StoreError::Directory { path: path(), source: ErrorKind::NotFound.into() },
     ] {
         said.push(error.to_string());

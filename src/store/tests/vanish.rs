@@ -86,6 +86,44 @@ fn nothing_is_committed_to_a_database_that_is_gone_and_what_was_lies_in_its_plac
     assert_eq!(disk.reopen().load().unwrap().heads, [(log(1), head)]);
 }
 
+/// A new process finds all that is left, so that nobody has to come: else it has to wait for a person.
+#[test]
+fn it_says_when_nothing_but_a_start_helps() {
+    type Harm = fn(&Disk);
+    let harms: [(&str, Harm, bool); 6] = [
+        ("nothing", |_| {}, false),
+        ("the log removed", |disk| fs::remove_file(file(disk, "central.db-wal")).unwrap(), false),
+        ("the log cut", |disk| fs::write(file(disk, "central.db-wal"), "").unwrap(), true),
+        ("the database removed", |disk| fs::remove_file(file(disk, "central.db")).unwrap(), true),
+        (
+            "the database replaced",
+            |disk| {
+                fs::write(file(disk, "new"), "another file").unwrap();
+                fs::rename(file(disk, "new"), file(disk, "central.db")).unwrap();
+            },
+            false,
+        ),
+        (
+            "the log cut and the directory gone",
+            |disk| {
+                fs::write(file(disk, "central.db-wal"), "").unwrap();
+                fs::rename(disk.path.path(), disk.path.path().with_extension("moved")).unwrap();
+            },
+            false,
+        ),
+    ];
+    for (name, harm, needs_start) in harms {
+        let mut disk = Disk::new();
+        let mut head = Head::empty(&log(1));
+        disk.write(|writer| head = append(writer, &log(1), head, "kept"));
+        harm(&disk);
+        let watched = disk.writer().watch();
+        assert_eq!(watched.needs_start, needs_start, "{name}: {watched:?}");
+        assert_eq!(disk.writer().watch().needs_start, needs_start, "{name}: and goes on to say so");
+        drop(fs::rename(disk.path.path().with_extension("moved"), disk.path.path()));
+    }
+}
+
 #[test]
 fn a_database_that_is_replaced_or_moved_takes_nothing_and_the_other_file_stays() {
     let mut disk = Disk::new();

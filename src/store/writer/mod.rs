@@ -18,6 +18,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
 use self::facts::KnownTotals;
+use self::standing::Rescued;
 use self::stays::NewestRows;
 use self::transaction::RollbackOf;
 use crate::domain::time::{SiteZone, UnknownZone};
@@ -68,8 +69,8 @@ pub struct Writer {
     seen_head: Option<(left::LogHead, u64)>,
     /// The log, if it was cut short or written over.
     cut: Option<std::path::PathBuf>,
-    /// Where the database was copied to when its file vanished, as words for people.
-    rescued: Option<String>,
+    /// What became of the database when its file vanished.
+    rescued: Option<Rescued>,
     found: Vec<String>,
     /// Why all that is made from the events was emptied at the opening, for people.
     emptied: Option<String>,

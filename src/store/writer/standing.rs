@@ -1,14 +1,14 @@
 //! What the writer does about files that vanish beneath it: see [`crate::store::files`].
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use log::error;
 use rusqlite::config::DbConfig;
 
 use super::Writer;
 use crate::ledger::storage::Watched;
-use crate::store::error::StoreError;
+use crate::store::error::{PUT_BACK, StoreError};
 use crate::store::files::{SeenFiles, aside, log_of};
 use crate::store::left::LogHead;
 
@@ -121,8 +121,26 @@ impl Writer {
                 }),
             },
         };
+        let needs_start = files.is_some() && self.needs_start();
         let log = self.checkpointer.rest(&self.connection, &self.directory.database());
-        Watched { files, log, database: None }
+        Watched { files, needs_start, log, database: None }
+    }
+
+    /// Whether a new process would find all that is left, and this one cannot go on. Not so where a person has to put something back, or
+    /// to stop another program, first.
+    fn needs_start(&self) -> bool {
+        let is_ours = self.directory.keep_locked().is_ok();
+        is_ours
+            && match self.files.look(0) {
+                SeenFiles::Whole | SeenFiles::LogShort => self.lost,
+                SeenFiles::LogGone => self.cut.is_some(),
+                SeenFiles::DatabaseGone => self.is_rescued_in_place(),
+            }
+    }
+
+    /// Whether the copy of a database that was removed has its name.
+    pub(super) fn is_rescued_in_place(&self) -> bool {
+        self.rescued.as_ref().is_some_and(|rescued| rescued.in_place)
     }
 
     /// Whether the log has no head any more, or another one although it did not start over: the next start would not find what is in it.
@@ -158,7 +176,7 @@ impl Writer {
         let copied = self.connection.query_row("PRAGMA wal_checkpoint(FULL)", (), |row| {
             Ok(row.get::<_, i64>(0)? == 0 && row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
         })?;
-        if copied { Ok(()) } else { Err(StoreError::Vanished { path: log, kept: String::new() }) }
+        if copied { Ok(()) } else { Err(StoreError::Vanished { path: log, kept: PUT_BACK.to_owned() }) }
     }
 
     /// The database has no name any more: says so, and copies it once to where it can be found.
@@ -167,20 +185,39 @@ impl Writer {
             return StoreError::LogCut { path };
         }
         let path = self.directory.database();
-        let kept = self.rescued.get_or_insert_with(|| {
+        let rescued = self.rescued.get_or_insert_with(|| {
             // Whatever is at its name now is another's: SQLite must not end it as its own.
             drop(self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
             match rescue(&self.connection, &path) {
-                Ok(place) => format!("; all that was acknowledged lies in {place}"),
-                Err(_gone_with_its_directory) => String::new(),
+                Ok(place) if place == path => Rescued {
+                    in_place: true,
+                    told: format!(
+                        "; all that was acknowledged lies in {} again: the next start goes on with it",
+                        place.display()
+                    ),
+                },
+                Ok(place) => Rescued {
+                    in_place: false,
+                    told: format!("{PUT_BACK}; all that was acknowledged lies in {}", place.display()),
+                },
+                Err(_gone_with_its_directory) => Rescued { in_place: false, told: PUT_BACK.to_owned() },
             }
         });
-        StoreError::Vanished { kept: kept.clone(), path }
+        StoreError::Vanished { kept: rescued.told.clone(), path }
     }
 }
 
+/// What became of a database whose file vanished.
+#[derive(Debug)]
+pub(super) struct Rescued {
+    /// A copy of it has its name.
+    in_place: bool,
+    /// Where the copy lies and what to do, as words for people that go on a sentence.
+    told: String,
+}
+
 /// A copy of a database that has no name any more, at its name if nothing else is there.
-fn rescue(connection: &rusqlite::Connection, database: &Path) -> Result<String, StoreError> {
+fn rescue(connection: &rusqlite::Connection, database: &Path) -> Result<PathBuf, StoreError> {
     let copy = aside(database, "rescued");
     connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
     let place = if database.exists() {
@@ -189,7 +226,6 @@ fn rescue(connection: &rusqlite::Connection, database: &Path) -> Result<String, 
         fs::rename(&copy, database).map_err(|source| StoreError::Directory { path: copy, source })?;
         database.to_owned()
     };
-    let place = place.display().to_string();
-    error!(event = "database_rescued", file = place.as_str(); "the database was removed while it was open: a copy of it lies there");
+    error!(event = "database_rescued", file = place.display().to_string(); "the database was removed while it was open: a copy of it lies there");
     Ok(place)
 }

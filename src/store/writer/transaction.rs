@@ -180,7 +180,9 @@ impl Storage for Writer {
 
     fn close(mut self) -> Result<(), StoreError> {
         self.rollback();
-        if self.cut.is_some() {
+        // What is in the log is no part of the file that has the database's name.
+        if self.cut.is_some() || self.is_rescued_in_place() {
+            self.checkpointer.stop();
             return Ok(());
         }
         let copied = self.checkpointer.finish(&self.connection)?;
