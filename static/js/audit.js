@@ -3,7 +3,7 @@
 import { askingAgain } from "./lib/again.js";
 import { get, query } from "./lib/api.js";
 import { at, el, keyed, put, state as stateOf } from "./lib/dom.js";
-import { moment_full, money, number } from "./lib/format.js";
+import { calendarDay, moment_full, money, number } from "./lib/format.js";
 import { paging } from "./lib/paging.js";
 import { hasText, language, t, typeName } from "./lib/texts.js";
 import { start } from "./shell.js";
@@ -134,7 +134,7 @@ function valueText(name, said) {
   if (hasText(`audit.value_${said}`)) return t(`audit.value_${said}`);
   if (Array.isArray(said)) return said.map((one) => valueText(name, one)).join(typeof said[0] === "object" ? "; " : ", ");
   if (said !== null && typeof said === "object") return Object.entries(said).map(([part, one]) => `${fieldName(part)}: ${valueText(part, one)}`).join(", ");
-  return typeof said === "string" ? said : JSON.stringify(said);
+  return typeof said === "string" ? calendarDay(said) : JSON.stringify(said);
 }
 
 const MONEY = ["fee", "fee_due", "collected", "fee_per_hour", "fee_overnight", "fee_daily_max", "lost_card", "day", "night", "day_and_night", "first_price", "price", "per_night", "same_day", "per_month"];

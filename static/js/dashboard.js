@@ -93,12 +93,12 @@ function showGates({ gates }) {
   at("no-gates").hidden = all.length > 0;
   at("gates").classList.toggle("few", all.length <= FEW_GATES);
   at("gates").classList.toggle("some", all.length > FEW_GATES && all.length <= SOME_GATES);
-  keyed(at("gates"), all, ([id]) => id, () => el("li"), (card, [, gate]) => {
+  keyed(at("gates"), all, ([id]) => id, () => el("li"), (card, [id, gate]) => {
     const { last } = gate;
     const how = stateOfGate(gate);
     card.className = `gate-card ${how?.[0] ?? ""}`;
     card.replaceChildren(
-      el("div", { class: "gate-head" }, el("strong", {}, gate.name || gate.edge), el("small", { class: `quiet ${gate.name ? "also" : ""}` }, gate.name ? `${gate.central}/${gate.edge}` : gate.central, gate.lane ? el("span", { class: "gate-lane" }, " · ", t(`dashboard.lane_${gate.lane}`)) : "")),
+      el("div", { class: "gate-head" }, el("strong", {}, gate.name || gate.edge), el("small", { class: `quiet ${gate.name && gateName(id) === gate.name ? "also" : ""}` }, gate.central, gate.name ? el("span", { class: "gate-edge" }, `/${gate.edge}`) : "", gate.lane ? el("span", { class: "gate-lane" }, " · ", t(`dashboard.lane_${gate.lane}`)) : "")),
       how ? stateOf(how[0], how[1]) : "",
       last
         ? el("div", { class: "gate-last" }, kindOf(last), el("span", { class: "plate" }, last.plate_view ?? last.plate_id ?? ""), el("small", { class: "quiet" }, moment(last.at_ms, centralNow())))

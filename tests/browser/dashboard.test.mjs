@@ -85,6 +85,8 @@ test("a wall tells all that needs a hand and each leads to where it is done", as
   ok(await wall.locator("#notices details").evaluate((details) => details.open), "what is to be done is open");
   await two.enter("edge-1", "51F12345");
   await says(wall, "#gates", "51F-123.45");
+  const head = wall.locator(".gate-card", { hasText: "51F-123.45" }).locator(".gate-head");
+  equal((await head.innerText()).split(/\s*\n\s*/), ["Cổng 1", "central-2"], "whose of two gates of one name it is");
   await two.kill();
   // A restart is over before somebody is called.
   await says(wall, "#linked", "0/1");
