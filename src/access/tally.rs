@@ -13,6 +13,8 @@ pub const WINDOW_MS: i64 = 60_000;
 const MAX_APART: usize = 32;
 /// Most entries that wait to be written, while nothing can be: some 100 KB.
 const MAX_WAITING: usize = 256;
+/// Of what repeats, so many different ones are named.
+const MOST_NAMED: usize = 8;
 /// Who stands for all that are not told apart.
 const OTHERS: &str = "*";
 
@@ -25,7 +27,8 @@ struct Like {
 
 #[derive(Debug)]
 struct Repeated {
-    what: String,
+    /// What it was done to, since the first was told: each once, as many as are named and one more.
+    what: Vec<String>,
     told_ms: i64,
     /// Since the first was told.
     count: u64,
@@ -56,9 +59,12 @@ impl Tally {
             }
             repeated.count += 1;
             repeated.last_ms = now_ms;
+            if repeated.what.len() <= MOST_NAMED && !repeated.what.contains(&act.what) {
+                repeated.what.push(act.what);
+            }
             return;
         }
-        let (what, told_ms) = (act.what.clone(), now_ms);
+        let (what, told_ms) = (Vec::new(), now_ms);
         self.repeated.insert(like, Repeated { what, told_ms, count: 0, first_ms: now_ms, last_ms: now_ms });
         self.push(act.refused(now_ms, outcome));
     }
@@ -95,7 +101,12 @@ impl Tally {
             let Some(repeated) = self.repeated.remove(&like) else { continue };
             if repeated.count > 0 {
                 let since_ms = (repeated.count > 1).then_some(repeated.first_ms);
-                let act = Act::new(like.kind, like.by, repeated.what);
+                let mut what = repeated.what;
+                if what.len() > MOST_NAMED {
+                    what.truncate(MOST_NAMED);
+                    what.push("…".to_owned());
+                }
+                let act = Act::new(like.kind, like.by, what.join(", "));
                 let entry = act.refused(repeated.last_ms, &like.outcome);
                 self.push(AuditEntry { count: repeated.count, since_ms, ..entry });
             }
@@ -147,6 +158,23 @@ mod tests {
         assert_eq!((rest[0].since_ms, rest[0].at_ms), (Some(1), 999));
         tally.note(refusal("10.0.0.1"), "login_required", WINDOW_MS + 1);
         assert_eq!(told(&tally.take_all()), [("10.0.0.1", "login_required", 1)], "a new minute");
+    }
+
+    #[test]
+    fn what_is_counted_names_what_it_was_done_to() {
+        let mut tally = Tally::default();
+        let let_in = |central: &str| Act::new(Kind::Peer, By::new("central:central-9", ""), central);
+        let whats =
+            |tally: &mut Tally, at_ms| tally.take(at_ms).into_iter().map(|entry| entry.what).collect::<Vec<_>>();
+        for central in ["c1", "c2", "c3", "c2", "c1"] {
+            tally.note(let_in(central), "done", 0);
+        }
+        assert_eq!(whats(&mut tally, 0), ["c1"]);
+        assert_eq!(whats(&mut tally, WINDOW_MS), ["c2, c3, c1"]);
+        for number in 0..1_000 {
+            tally.note(let_in(&format!("c{number}")), "done", WINDOW_MS);
+        }
+        assert_eq!(whats(&mut tally, 2 * WINDOW_MS), ["c0", "c1, c2, c3, c4, c5, c6, c7, c8, …"]);
     }
 
     #[test]

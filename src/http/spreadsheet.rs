@@ -89,9 +89,8 @@ impl Line {
             safe.push('\'');
         }
         for piece in cell.split_inclusive(SEPARATORS) {
-            if piece.trim_start_matches(|c: char| c.is_whitespace() || c == '"').starts_with(['=', '+', '-', '@'])
-                && !safe.ends_with('\'')
-            {
+            let first = piece.chars().map(narrow).find(|c| !c.is_whitespace() && *c != '"');
+            if first.is_some_and(|first| ['=', '+', '-', '@'].contains(&first)) && !safe.ends_with('\'') {
                 safe.push('\'');
             }
             safe.push_str(piece);
@@ -116,9 +115,18 @@ const SEPARATORS: [char; 6] = [',', ';', '\t', '|', '\r', '\n'];
 /// Beginnings of the names of months, English and Vietnamese.
 const MONTHS: [&str; 13] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "thg"];
 
+/// The ASCII character of a full-width one, as `＝`, and of the minus that is no hyphen: some spreadsheets take either for it.
+fn narrow(c: char) -> char {
+    match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        '\u{2212}' => '-',
+        _ => c,
+    }
+}
+
 /// Whether a spreadsheet makes a number, a date, a time or a truth value of this text.
 fn is_read_as_value(text: &str) -> bool {
-    let text = text.trim().to_lowercase();
+    let text = text.trim().chars().map(narrow).collect::<String>().to_lowercase();
     if ["true", "false", "đúng", "sai"].contains(&text.as_str()) {
         return true;
     }
@@ -378,6 +386,14 @@ mod tests {
             ("a,-1,+2", "\"a,'-1,'+2\""),
             ("a\n=1", "\"a\n'=1\""),
             ("a;\"=1", "\"a;'\"\"=1\""),
+            ("＝1+1", "'＝1+1"),
+            ("＋1", "'＋1"),
+            ("－cmd", "'－cmd"),
+            ("＠SUM(1)", "'＠SUM(1)"),
+            ("\u{3000}＝1", "'\u{3000}＝1"),
+            ("a;＝1", "a;'＝1"),
+            ("−cmd", "'−cmd"),
+            ("cổng ＝ 1", "cổng ＝ 1"),
             ("xe tải - cổng sau", "xe tải - cổng sau"),
             ("a=1", "a=1"),
             ("a\"b", "\"a\"\"b\""),
@@ -421,6 +437,8 @@ mod tests {
             "TRUE",
             "false",
             " 7 ",
+            "１２３",
+            "１Ｅ５",
         ] {
             assert_eq!(cell(text), format!("'{text}").as_str().replace("'1,5", "\"'1,5\""), "{text:?}");
         }
