@@ -273,8 +273,12 @@ impl MeshRegistry {
     }
 
     /// Looks which centrals were let in and thrown out. Whoever is thrown out loses its link at once.
-    fn hear_decisions(&self) {
-        let decided = self.context.held.borrow().settings.decisions().collect();
+    fn hear_decisions(&mut self) {
+        let settings = self.context.held.borrow().settings.clone();
+        let decided = settings.decisions().collect();
+        for central in settings.decided_too_much() {
+            self.raise(&Alarm::MuchOfOne { central: central.clone(), what: "decisions about other centrals" });
+        }
         let trust = &self.context.trust;
         let out = trust.hear_decisions(decided);
         let mut links = self.context.links.borrow_mut();

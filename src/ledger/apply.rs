@@ -314,9 +314,9 @@ impl<S: Storage> Transaction<'_, S> {
             return Ok(());
         }
         let old = self.settings().stored_standing(&event.log.central, standing);
-        self.settings_mut().set_standing(set_by, standing.clone());
+        let dropped = self.settings_mut().set_standing(set_by, standing.clone());
         let new = self.settings().stored_standing(&event.log.central, standing);
-        new.map_or(Ok(()), |new| self.keep(&new, old, None))
+        new.map_or(Ok(()), |new| self.keep(&new, old, dropped))
     }
 }
 

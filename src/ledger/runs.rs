@@ -163,7 +163,7 @@ mod tests {
     use crate::domain::time::SiteZone;
     use crate::ledger::job::Job;
     use crate::ledger::memory::MemoryStorage;
-    use crate::ledger::settings::MOST_ANNOUNCED_BY_ONE;
+    use crate::ledger::settings::{MOST_ANNOUNCED_BY_ONE, MOST_DECIDED_BY_ONE};
     use crate::ledger::transaction::TransactionTime;
     use crate::ledger::{Context, Ledger};
 
@@ -280,7 +280,55 @@ mod tests {
     fn standing_here(ledger: &Ledger<MemoryStorage>) -> Option<Standing> {
         let decisions: Vec<_> = ledger.settings().decisions().collect();
         let trusted = Trusted { own: ledger.context().central.clone(), peers: BTreeMap::new() };
-        in_force(&decisions, &trusted).values().find(|it| it.counts).map(|it| it.said.standing)
+        in_force(&decisions, &trusted)
+            .get(&Fingerprint::of_certificate(b"stolen"))
+            .filter(|it| it.counts)
+            .map(|it| it.said.standing)
+    }
+
+    #[test]
+    fn however_much_one_central_decides_what_others_decided_stays_in_whatever_order_it_is_heard() {
+        use Standing::{Admitted, Expelled};
+        let of = |hlc_ms: i64, key: i64, standing| {
+            let (_, body) = stands(hlc_ms, "c7", standing);
+            let Body::Central(decided) = body else { unreachable!() };
+            (
+                hlc_ms,
+                Body::Central(CentralStanding {
+                    fingerprint: Fingerprint::of_certificate(&key.to_be_bytes()),
+                    ..decided
+                }),
+            )
+        };
+        let most = i64::try_from(MOST_DECIDED_BY_ONE).unwrap();
+        // In two logs, each with clocks of its own, and of some certificates in both.
+        let flood = |epoch, from: i64| {
+            let said = (0..most).flat_map(move |key| {
+                let hlc_ms = NOW_MS + (key * 7 + from) % most;
+                [of(hlc_ms, from + key, Admitted), of(hlc_ms, from + key, Expelled)]
+            });
+            run_of("c9", epoch, said.collect())
+        };
+        let runs = || [flood(9, 0), flood(10, most / 2), run_of("c2", 2, vec![stands(1, "c9", Expelled)])];
+        let hears = |order: [usize; 3]| {
+            let mut ledger = ledger();
+            for turn in order {
+                done(&mut ledger, Job::Store(runs()[turn].clone()), NOW_MS, 1);
+            }
+            let decided: Vec<_> = ledger.settings().decisions().map(|it| (it.author, it.order)).collect();
+            let digest = ledger.digest();
+            ledger.reopen().unwrap();
+            assert_eq!(ledger.digest(), digest, "what was kept on the disk says the same");
+            assert_eq!(ledger.settings().decisions().count(), decided.len());
+            assert_eq!(standing_here(&ledger), Some(Expelled));
+            assert!(ledger.settings().decided_too_much().all(|author| author.as_str() == "c9"));
+            (decided, digest)
+        };
+        let first = hears([0, 1, 2]);
+        assert_eq!(first.0.len(), 2 * MOST_DECIDED_BY_ONE + 1);
+        for order in [[2, 1, 0], [1, 2, 0], [0, 2, 1]] {
+            assert_eq!(hears(order), first);
+        }
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub const MOST_TARIFFS: usize = 1_000;
 /// So many moments at most of which one central said something are kept of it, those of which it said it last: none takes the places
 /// of others. Years of them at any site.
 pub const MOST_ANNOUNCED_BY_ONE: usize = 250;
+/// Most certificates of which the admissions of one central are kept, and as many expulsions. A site has some ten centrals; what is kept is gone through
+/// whenever something is decided.
+pub const MOST_DECIDED_BY_ONE: usize = 1_000;
 /// Hex digits of the version of the list of subscriptions.
 const SUBSCRIPTIONS_VERSION_CHARS: usize = 32;
 
@@ -155,8 +158,10 @@ pub struct SharedSettings {
     subscriptions: BTreeMap<String, HeldSubscription>,
     /// The sum of the hashes of all that was ever said of subscriptions: the version of the list.
     subscriptions_digest: Digest,
-    /// By fingerprint, as text.
+    /// By fingerprint, as text: of each author and kind [`MOST_DECIDED_BY_ONE`], those that it decided last.
     centrals: BTreeMap<String, Decisions>,
+    /// Their fingerprints by when each author decided them.
+    decided: BTreeMap<(CentralId, Standing), BTreeMap<SetBy, String>>,
     /// What the site and its gates are called.
     names: BTreeMap<String, (SetBy, String)>,
     /// The ids of the subscriptions of a plate.
@@ -198,7 +203,8 @@ impl SharedSettings {
                 SettingKind::Central => {
                     let standing = value.as_deref().and_then(|json| serde_json::from_str(json).ok());
                     if let Some(standing) = standing.filter(|standing| settings.is_newer_standing(&set_by, standing)) {
-                        settings.set_standing(set_by, standing);
+                        // All that was kept is, also where a program of before kept more of one central.
+                        settings.decide(set_by, standing);
                     }
                 }
             }
@@ -347,9 +353,21 @@ impl SharedSettings {
         self.centrals.get(fingerprint).is_some_and(|decisions| decisions.was_expelled_as(central))
     }
 
-    /// Whether a decision is later than what is held of the same kind by the same author.
+    /// Whether a decision is later than what is held of the same kind by the same author, and one to be kept.
     pub fn is_newer_standing(&self, set_by: &SetBy, standing: &CentralStanding) -> bool {
-        self.decision(&set_by.at.log.central, standing).is_none_or(|(held, _)| held < set_by)
+        let author = &set_by.at.log.central;
+        match self.decision(author, standing) {
+            Some((held, _)) => held < set_by,
+            None => {
+                let decided = self.decided.get(&(author.clone(), standing.standing));
+                decided.is_none_or(|held| held.len() < MOST_DECIDED_BY_ONE || held.keys().next() < Some(set_by))
+            }
+        }
+    }
+
+    /// Who decided so much of one kind that what he decided first is kept no more.
+    pub fn decided_too_much(&self) -> impl Iterator<Item = &CentralId> {
+        self.decided.iter().filter(|(_, held)| held.len() >= MOST_DECIDED_BY_ONE).map(|((author, _), _)| author)
     }
 
     fn decision(&self, author: &CentralId, like: &CentralStanding) -> Option<&(SetBy, CentralStanding)> {
@@ -497,9 +515,29 @@ impl SharedSettings {
         (kept, oldest.map(|(set_by, json)| stored_tariff((&set_by, &json))))
     }
 
-    pub fn set_standing(&mut self, set_by: SetBy, standing: CentralStanding) {
-        let key = (set_by.at.log.central.clone(), standing.standing);
-        self.centrals.entry(standing.fingerprint.to_string()).or_default().0.insert(key, (set_by, standing));
+    /// Keeps a decision, as [`Self::is_newer_standing`] allows; what its author decided first is kept no more if that is one too many. What comes of
+    /// that later is older still, so that no order of hearing matters.
+    pub fn set_standing(&mut self, set_by: SetBy, standing: CentralStanding) -> Option<Setting> {
+        let key = self.decide(set_by, standing);
+        let decided = self.decided.get_mut(&key).filter(|decided| decided.len() > MOST_DECIDED_BY_ONE)?;
+        let (_, fingerprint) = decided.pop_first()?;
+        let decisions = self.centrals.get_mut(&fingerprint)?;
+        let first = decisions.0.remove(&key)?;
+        if decisions.0.is_empty() {
+            self.centrals.remove(&fingerprint);
+        }
+        Some(stored_decision(&first))
+    }
+
+    fn decide(&mut self, set_by: SetBy, standing: CentralStanding) -> (CentralId, Standing) {
+        let (key, fingerprint) = ((set_by.at.log.central.clone(), standing.standing), standing.fingerprint.to_string());
+        let of_author = self.decided.entry(key.clone()).or_default();
+        let decisions = &mut self.centrals.entry(fingerprint.clone()).or_default().0;
+        if let Some((replaced, _)) = decisions.insert(key.clone(), (set_by.clone(), standing)) {
+            of_author.remove(&replaced);
+        }
+        of_author.insert(set_by, fingerprint);
+        key
     }
 
     /// `known_ms`: now, Unix ms.

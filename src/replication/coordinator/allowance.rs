@@ -23,6 +23,12 @@ const BYTES: Bound = Bound { at_once: 8 << 30, a_minute: 256 << 20 };
 /// While the disk is low: 16 MiB an hour, some 25,000 events.
 const BYTES_OF_A_LOW_DISK: Bound = Bound { at_once: 16 << 20, a_minute: (16 << 20) / 60 };
 
+/// Events of one central beyond which a person is told, once what there was before is held: 50,000 in a short time, and then 30,000 an hour. The gates of a
+/// large site write as many in a day. All are taken: it may have been cut off for weeks.
+const EVENTS_OF_GATES: Bound = Bound { at_once: 50_000, a_minute: 500 };
+/// Who never lets a central catch up keeps it from counting no longer than this.
+const CATCHING_UP_MS: u64 = 60 * MINUTE_MS;
+
 /// Logs that this central begins instead of one that others say they hold more of: who says so all the time is heard no more.
 pub(super) const OWN_LOGS: Bound = Bound { at_once: 8, a_minute: 1 };
 
@@ -72,7 +78,9 @@ pub(super) struct Ration {
     events: Budget,
     bytes: Budget,
     bytes_of_a_low_disk: Budget,
+    events_of_gates: Budget,
     told_ms: Option<u64>,
+    told_much_ms: Option<u64>,
 }
 
 impl Ration {
@@ -97,6 +105,24 @@ impl Ration {
 }
 
 impl Coordinator {
+    /// What is durable of a central now is charged to it, and a person is told if no gates write so much.
+    pub(super) fn charge(&mut self, now: Now, central: &CentralId, what: TakenOf) {
+        let begun_ms = *self.begun_ms.get_or_insert(now.mono_ms);
+        self.caught_up |= now.mono_ms - begun_ms >= CATCHING_UP_MS;
+        let account = self.accounts.entry(central.clone()).or_default();
+        account.charge(now.mono_ms, what);
+        if !self.caught_up {
+            return;
+        }
+        account.events_of_gates.pay(now.mono_ms, EVENTS_OF_GATES, what.events);
+        let is_much = account.events_of_gates.free_at_ms(now.mono_ms, EVENTS_OF_GATES).is_some();
+        if is_much && account.told_much_ms.is_none_or(|told_ms| told_ms + TOLD_EVERY_MS <= now.mono_ms) {
+            account.told_much_ms = Some(now.mono_ms);
+            let (central, what) = (central.clone(), "events in a short time");
+            self.outputs.push(CoordinatorOutput::Alarm(Alarm::MuchOfOne { central, what }));
+        }
+    }
+
     /// The disk has less room than a person was promised to be warned of.
     pub fn set_disk_low(&mut self, now: Now, is_low: bool) {
         if std::mem::replace(&mut self.disk_is_low, is_low) != is_low {

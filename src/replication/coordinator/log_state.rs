@@ -320,6 +320,11 @@ impl LogState {
         self.offers.is_empty() && self.source.is_none() && self.queued.is_none()
     }
 
+    /// Nobody offers more of it than is durable here.
+    pub(super) fn is_held(&self) -> bool {
+        self.offers.is_empty() && self.queued.is_none()
+    }
+
     /// Whether nothing about the log needs to be remembered.
     pub(super) fn is_idle(&self) -> bool {
         self.offers.is_empty()

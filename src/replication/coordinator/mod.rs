@@ -48,6 +48,9 @@ pub struct Coordinator {
     logs: BTreeMap<LogId, LogState>,
     /// By whose name events have.
     accounts: BTreeMap<CentralId, Ration>,
+    /// When the first of them was charged, and whether all that was there then is held.
+    begun_ms: Option<u64>,
+    caught_up: bool,
     disk_is_low: bool,
     /// Own logs that were begun because others said they hold more of the one before.
     own_logs: Budget,
@@ -70,6 +73,8 @@ impl Coordinator {
             links: BTreeMap::new(),
             logs: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            begun_ms: None,
+            caught_up: false,
             disk_is_low: false,
             own_logs: Budget::default(),
             check_at_ms: None,
@@ -140,8 +145,9 @@ impl Coordinator {
         let Some(state) = self.logs.get_mut(log) else { return };
         let taken = state.committed(now.mono_ms, held.to(log));
         if taken != TakenOf::default() {
-            self.accounts.entry(log.central.clone()).or_default().charge(now.mono_ms, taken);
+            self.charge(now, &log.central, taken);
         }
+        let Some(state) = self.logs.get_mut(log) else { return };
         if let Some(source) = &state.source {
             let command = PeerCommand::Acknowledge { log: log.clone(), head };
             let (peer, link) = (source.peer.clone(), source.link);
@@ -152,6 +158,7 @@ impl Coordinator {
         }
         self.settle(now, held, log);
         self.fill_links(now, held);
+        self.caught_up = self.caught_up || self.logs.values().all(LogState::is_held);
     }
 
     /// The linked peers that announced more of a log than is durable here, and those that did of any log of its central.

@@ -151,6 +151,8 @@ pub enum Alarm {
     TooManyLogs { peer: CentralId },
     /// More of what one central wrote was taken than may be in this time: its logs wait.
     TooMuchOfOne { central: CentralId, what: &'static str },
+    /// One central wrote more than any site does. All of it is taken.
+    MuchOfOne { central: CentralId, what: &'static str },
     /// A peer said what cannot be read. Its link was ended.
     BadFrame { peer: CentralId, reason: String },
     /// A peer sent an event that is larger than an event may be. Its link was ended; nothing of the run was taken.
@@ -169,7 +171,8 @@ impl Alarm {
         match self {
             Self::DuplicateCentralId { central }
             | Self::OlderStart { central, .. }
-            | Self::TooMuchOfOne { central, .. } => central,
+            | Self::TooMuchOfOne { central, .. }
+            | Self::MuchOfOne { central, .. } => central,
             Self::OlderStartHere { peer, .. }
             | Self::Fork { peer, .. }
             | Self::BrokenRun { peer, .. }
@@ -197,6 +200,7 @@ impl Alarm {
             Self::NotItsAuthor { .. } => "log_not_its_authors",
             Self::TooManyLogs { .. } => "too_many_logs",
             Self::TooMuchOfOne { .. } => "too_much_of_one",
+            Self::MuchOfOne { .. } => "much_of_one",
             Self::BadFrame { .. } => "bad_frame",
             Self::OversizedEvent { .. } => "oversized_event",
             Self::CannotPassOn { .. } => "cannot_pass_on",
@@ -230,6 +234,10 @@ impl fmt::Display for Alarm {
                 f,
                 "{central} wrote more {what} than is taken of one central in this time: the rest waits; if no site writes as much, \
                  expel it"
+            ),
+            Self::MuchOfOne { central, what } => write!(
+                f,
+                "{central} wrote more {what} than any site does; unless it comes back after weeks, look at what it wrote, and expel it"
             ),
             Self::BadFrame { peer, reason } => write!(f, "{peer} sent what cannot be read: {reason}"),
             Self::OversizedEvent { log, seq, bytes, peer } => {

@@ -336,6 +336,38 @@ fn of_one_central_so_many_logs_are_taken_at_once_and_the_rest_wait_whoever_passe
     assert_eq!((of_c1.0, of_c1.1.logs, of_c1.1.events), (&id(1), 4_097, 4_097));
 }
 
+/// Nobody is kept from taking what a central wrote while it was cut off; but a person hears of what no gates write.
+#[test]
+fn who_writes_more_than_any_gates_is_told_of_once_and_who_catches_up_is_not() {
+    const DAY_MS: u64 = 86_400_000;
+    let mut rig = Rig::linked(&[1, 2]);
+    let alarms = |told: Vec<String>| told.into_iter().filter(|output| output.starts_with("alarm")).collect::<Vec<_>>();
+    // Years of it at the start, while more is to come of another.
+    rig.has(2, &log_of(2, 9), 1);
+    let (years, day) = (log_of(1, 1), log_of(1, 2));
+    rig.has(1, &years, 60_000);
+    rig.run(1, &years, 0, 60_000);
+    assert_eq!(alarms(rig.commit(&years, 60_000)), NOTHING);
+    rig.run(2, &log_of(2, 9), 0, 1);
+    rig.commit(&log_of(2, 9), 1);
+    // Then a day of a large site, cut off and told at once, each day.
+    for number in 0..3 {
+        rig.has(1, &day, (number + 1) * 30_000);
+        rig.run(1, &day, number * 30_000, (number + 1) * 30_000);
+        assert_eq!(alarms(rig.commit(&day, (number + 1) * 30_000)), NOTHING, "day {number}");
+        rig.pass(DAY_MS);
+    }
+    let bad = log_of(1, 3);
+    let mut told = Vec::new();
+    for turn in 0..8 {
+        rig.has(1, &bad, (turn + 1) * 10_000);
+        rig.run(1, &bad, turn * 10_000, (turn + 1) * 10_000);
+        told.extend(alarms(rig.commit(&bad, (turn + 1) * 10_000)));
+    }
+    assert_eq!(told, ["alarm much_of_one"]);
+    assert_eq!(rig.coordinator.taken().next().unwrap().1.events, 60_000 + 90_000 + 80_000, "all of it is taken");
+}
+
 #[test]
 fn while_the_disk_is_low_one_central_fills_it_slowly_and_others_are_not_held_up() {
     let mut rig = Rig::linked(&[1, 2]);
