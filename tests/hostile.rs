@@ -20,7 +20,8 @@ use common::central::P2P_PORT;
 use common::flood::Ends;
 use common::{Central, DEADLINE, Dice, Mesh, eventually};
 use parkmesh::domain::authorship::{Author, Proof};
-use parkmesh::domain::event::{Body, Draft, Entry, Exit, TariffUpdate, Void};
+use parkmesh::domain::doer::{Doer, DoerKind};
+use parkmesh::domain::event::{Body, Correction, Draft, Entry, Exit, RightFee, TariffUpdate, Void};
 use parkmesh::domain::fingerprint::Fingerprint;
 use parkmesh::domain::ids::{Epoch, FactId, Hlc, LogId};
 use parkmesh::domain::money::Vnd;
@@ -675,6 +676,86 @@ fn who_fills_the_disk_in_its_own_name_is_slowed_and_told_of() {
     eventually("the others are not held up", DEADLINE, || {
         mesh.centrals.iter().all(|it| ["29A12345", "29A54321"].iter().all(|plate| it.http.rows_of(plate).len() == 1))
     });
+}
+
+/// It writes exits into the gate of another, with the name of who has it, and corrects what he took: the sheet names it beside each, and he owes
+/// nothing for an exit that his gate did not tell, after its expulsion neither.
+#[test]
+fn money_it_writes_into_the_gate_of_another_is_in_no_drawer_and_under_its_name() {
+    let mut mesh = mesh_that_knows_it();
+    mesh.centrals[0].terminate();
+    mesh.centrals[0].security("admin", "password");
+    mesh.centrals[0].write_config();
+    mesh.centrals[0].start();
+    mesh.wait_linked(DEADLINE);
+    let central = &mesh.centrals[0];
+    let code = json!({"code": central.first_code(), "name": "lan", "password": "ba con voi"});
+    let lan = central.http.with("Cookie", central.http.post("/api/access/code", &code).ok().cookie());
+    let opened = lan.post("/api/shifts", &json!({"edge_id": "edge-1", "opening_cash": 100_000})).ok().body;
+    let id = opened["shift"]["id"].as_str().unwrap().to_owned();
+    let stay = lan.enter("edge-1", "29A00001");
+    let out = json!({"edge_id": "edge-1", "plate_id": "29A00001", "direction": "EXIT", "force": true, "reason": "thử", "fee": 20_000});
+    lan.open(&out).ok();
+    let sheet = || central.http.get(&format!("/api/shifts/{id}")).ok().body;
+    assert_eq!(sheet()["shift"]["expected_cash"], 120_000);
+    let page = central.http.get(&format!("/api/shifts/{id}/exits")).ok().body;
+    let own: FactId = page["exits"][0]["fact"].as_str().unwrap().parse().unwrap();
+    let mut bad = Bad::new(central);
+    let log = bad.log(BAD);
+    let mut author = Author::new([7; 32], Box::new(bad.credentials.clone()));
+    let forged = Exit {
+        stay: Some(None),
+        force: true,
+        taken_by: Some(Doer::new(DoerKind::Person, "lan")),
+        ..Exit::of(Some(PlateId::parse("66A66666").unwrap()), "central-1", "edge-1", Vnd(9_000_000))
+    };
+    // It does not say how much it changes.
+    let right_fee = Some(RightFee { exit: own, before: Vnd(20_000), fee: Vnd(50_000) });
+    let corrected = Correction { right_fee, reason: "bad".to_owned(), ..Correction::default() };
+    let said = [("x".to_owned(), Body::Exit(forged)), (stay, Body::Correction(corrected))];
+    let events: Vec<EventBytes> = (1..)
+        .zip(said)
+        .map(|(seq, (event_id, body))| {
+            let (hlc, event_id, by) = (Hlc::new(now_ms()).unwrap(), Some(event_id), None);
+            let draft = Draft { hlc, timestamp_ms: now_ms(), skew_ms: None, event_id, body, by };
+            let proof = author.proof(&log, seq);
+            draft.encode_as(&log, seq, BAD, None, &proof).unwrap().into()
+        })
+        .collect();
+    bad.gives_log(&log, &events);
+    eventually("it is told", DEADLINE, || sheet()["elsewhere"].as_array().unwrap().len() == 2);
+    let is_named = || {
+        let told = sheet();
+        assert_eq!(
+            (&told["shift"]["elsewhere"], &told["shift"]["expected_cash"]),
+            (&json!(9_030_000), &json!(120_000)),
+            "{told}"
+        );
+        let lines: Vec<_> = told["elsewhere"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|line| {
+                (
+                    line["told_by"].as_str().unwrap().to_owned(),
+                    line["kind"].as_str().unwrap().to_owned(),
+                    line["counts"] == true,
+                    line["amount"].as_i64().unwrap(),
+                )
+            })
+            .collect();
+        let line = |kind: &str, counts, amount| (BAD.to_owned(), kind.to_owned(), counts, amount);
+        assert_eq!(lines, [line("correction", false, 30_000), line("exit", false, 9_000_000)]);
+    };
+    is_named();
+    lan.post(&format!("/api/p2p/peers/{BAD}/expel"), &json!({"reason": "bad"})).ok();
+    is_named();
+    let closed = lan.post(&format!("/api/shifts/{id}/close"), &json!({"counted_cash": 120_000})).ok().body;
+    assert_eq!(
+        (&closed["shift"]["difference"], &closed["shift"]["figures"]["exits"]),
+        (&json!(0), &json!(1)),
+        "{closed}"
+    );
 }
 
 fn wal_bytes(central: &Central) -> u64 {

@@ -372,10 +372,8 @@ fn arrive(logs: &[Scribe], end_ms: i64, dice: &mut SplitMix64) -> Shown {
     let digest = central.ledger.digest();
     let storage = central.ledger.storage_mut();
     let shifts: Vec<_> = storage.shifts.values().filter(|shift| shift.opened.is_some()).cloned().collect();
-    let sheets = shifts.iter().map(|shift| {
-        let (figures, counted) = sheet::figures(storage, shift).unwrap();
-        (shift.id.clone(), format!("{figures:?} {counted:?}"))
-    });
+    let sheets =
+        shifts.iter().map(|shift| (shift.id.clone(), format!("{:?}", sheet::figures(storage, shift).unwrap())));
     let sheets = sheets.collect();
     Shown { rows, sums: storage.totals.clone(), takings: storage.takings.clone(), sheets, digest }
 }

@@ -27,7 +27,7 @@ use crate::domain::shift::{MAX_CASH, MAX_NOTE_CHARS, MoneyChange, ShiftFigures};
 use crate::domain::time::SiteZone;
 use crate::ledger::job::{Answer, CloseShift, Job, OpenShift, RecountShift};
 use crate::store::error::StoreError;
-use crate::store::reader::{Gate, LateFacts, Reader, Recount, Sheet, SheetExit, SheetFact};
+use crate::store::reader::{Gate, LateFacts, Reader, Recount, SaidElsewhere, Sheet, SheetExit, SheetFact};
 
 /// Most exits on one page.
 const MAX_EXITS: usize = 1_000;
@@ -193,6 +193,19 @@ pub(super) struct OneSheet {
     late_otherwise: i64,
     /// What its person corrected and removed in this time, whosever exits they were: it moves no cash of this shift unless they are its own.
     made: Vec<FactOfShift>,
+    /// What other centrals say of its money: exits at its gate that its central did not tell, and what they correct and remove of those it told.
+    elsewhere: Vec<SaidOfShift>,
+}
+
+/// What another central says of the money of a shift.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SaidOfShift {
+    /// The central whose log says so.
+    told_by: String,
+    /// It corrects what the gate told. `false`: an exit the gate did not tell, which is in no figure and no drawer.
+    counts: bool,
+    #[serde(flatten)]
+    fact: FactOfShift,
 }
 
 /// What is known of a shift. Times as text are on the site's clock, amounts in VND.
@@ -224,6 +237,8 @@ pub(super) struct ShiftSheet {
     expected_cash: i64,
     /// What was paid beyond what was taken, by whatever way: owed to who paid it, and in no figure. Cash of it lies in the drawer until it is given back.
     excess: i64,
+    /// What other centrals alone say was taken in it: in no figure, and nobody has to hand it in.
+    elsewhere: i64,
     /// What was counted less what was expected.
     difference: Option<i64>,
     /// What has come of it since it was closed, by facts that came late; null: nothing.
@@ -525,13 +540,14 @@ async fn shown(worker: &Worker, id: String) -> Answered {
     let face = Face::of(worker);
     found(worker, id, move |reader, sheet| {
         let (late, made) = (reader.late_facts(&sheet)?, reader.changes_made(&sheet)?);
+        let elsewhere = reader.said_elsewhere(&sheet)?.into_iter().map(|said| face.said(&said)).collect();
         let since = sheet.addendum().unwrap_or_default().revenue();
         let late_otherwise = late.as_ref().map_or(0, |late| since - late.amount);
         let left_off = late.as_ref().map_or(0, |late| late.left_off);
         let facts = |facts: &[SheetFact]| facts.iter().map(|fact| face.fact(fact)).collect();
         let late = late.map(|LateFacts { listed, .. }| facts(&listed));
         let (shift, made) = (face.sheet(&sheet), facts(&made));
-        Ok(OneSheet { shift, late, late_left_off: left_off, late_otherwise, made })
+        Ok(OneSheet { shift, late, late_left_off: left_off, late_otherwise, made, elsewhere })
     })
     .await
 }
@@ -613,6 +629,7 @@ impl Face {
             figures: SheetFigures::of(figures),
             expected_cash,
             excess: sheet.excess,
+            elsewhere: sheet.elsewhere,
             difference: closing.map(|closed| closed.counted_cash.0 - expected_cash),
             addendum: addendum.as_ref().map(SheetFigures::of),
             expected_cash_now,
@@ -631,6 +648,10 @@ impl Face {
                 })
                 .collect(),
         }
+    }
+
+    fn said(&self, SaidElsewhere { fact, counts }: &SaidElsewhere) -> SaidOfShift {
+        SaidOfShift { told_by: fact.event.log.central.to_string(), counts: *counts, fact: self.fact(fact) }
     }
 
     fn fact(&self, fact: &SheetFact) -> FactOfShift {

@@ -5,7 +5,7 @@
 //! Everything else is left to [`super::refold`].
 
 use crate::domain::direction::Direction;
-use crate::domain::event::{Body, Entry, Event, PriceList};
+use crate::domain::event::{Body, Entry, Event, Exit, PriceList};
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
@@ -26,6 +26,11 @@ const READING: &str = "\u{1}read ";
 /// The request of the passage that tells whose an opening was: whoever else tells it in a cut tells the same.
 pub(super) fn reading_of(opening: &FactId) -> String {
     format!("{READING}{opening}")
+}
+
+/// The opening an exit tells the car of.
+pub(super) fn opening_read(exit: &Exit) -> Option<FactId> {
+    exit.request_id.as_deref()?.strip_prefix(READING)?.parse().ok()
 }
 
 /// Why an opening for a car that could not be read is set aside.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 
-use super::sheet::{self, AtGate, Books, ChangeLine, GateName, Span, TakingLine, holds};
+use super::sheet::{self, AtGate, Books, ChangeLine, GateName, Reckoning, Span, TakingLine, holds};
 use super::storage::{
     DirtyFact, EventRef, Loaded, Lookup, LooseFact, Rows, Setting, SettingKind, Shift, Storage, StoredStay, Summary,
     Tables, TotalChange, TotalKey,
@@ -17,7 +17,6 @@ use crate::domain::ids::{FactId, Hlc, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
-use crate::domain::shift::{Counted, ShiftFigures};
 use crate::domain::stay::{Fact, Taking};
 use crate::domain::time::{QUARTER_MS, quarter};
 use crate::replication::log::{ChainHash, EventBytes, Head};
@@ -461,7 +460,7 @@ impl Tables for MemoryStorage {
         Ok(())
     }
 
-    fn shift_figures(&mut self, shift: &Shift) -> Result<(ShiftFigures, Vec<Counted>), MemoryError> {
+    fn shift_figures(&mut self, shift: &Shift) -> Result<Reckoning, MemoryError> {
         sheet::figures(self, shift)
     }
 
@@ -667,6 +666,19 @@ impl Books for MemoryStorage {
         Ok(log)
     }
 
+    fn copies_of(&mut self, fact: &FactId) -> Result<Vec<Fact>, MemoryError> {
+        let places = match fact {
+            FactId::Authored { log, seq } => vec![EventRef { log: log.clone(), seq: *seq }],
+            FactId::Heard(digest) => self.events_of_heard(digest)?,
+        };
+        let held = places.iter().filter_map(|at| self.events.get(at));
+        Ok(held.filter_map(|(bytes, _)| Fact::read(bytes)).collect())
+    }
+
+    fn is_taken(&mut self, _: i64, fact: &FactId) -> Result<bool, MemoryError> {
+        Ok(self.takings.contains_key(fact))
+    }
+
     fn next_from_ms(&mut self, after: &Shift, edge_id: &str) -> Result<Option<i64>, MemoryError> {
         let of_gate = |shift: &&Shift| shift.is_at(&after.central, edge_id) && shift.opened.is_some();
         let is_after = |shift: &&Shift| (shift.from_ms, &shift.id) > (after.from_ms, &after.id);
@@ -711,8 +723,9 @@ impl Books for MemoryStorage {
         each: &mut dyn FnMut(TakingLine<'_, LogId>),
     ) -> Result<(), MemoryError> {
         let is_there = |taking: &&Taking| at.is_none_or(|at| at == (taking.central.as_str(), taking.edge_id.as_str()));
-        let of_gate = self.takings.values().filter(is_there);
-        for taking in of_gate.filter(|taking| holds(within, taking.exit_ms)) {
+        let of_gate = self.takings.values().filter(is_there).filter(|taking| holds(within, taking.exit_ms));
+        for taking in of_gate.cloned().collect::<Vec<_>>() {
+            let most = sheet::vouched(self, &taking.central, &taking.fact)?;
             each(TakingLine {
                 central: &taking.central,
                 edge_id: &taking.edge_id,
@@ -723,6 +736,8 @@ impl Books for MemoryStorage {
                 fee: taking.fee.0,
                 also: &taking.also,
                 place: place(&taking.fact),
+                exits: 1,
+                told_there: most.map(|most| most.min(taking.told_there.0)),
             });
         }
         Ok(())

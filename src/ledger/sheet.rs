@@ -3,12 +3,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::domain::ids::LogId;
+use crate::domain::direction::Direction;
+use crate::domain::event::{Body, Event};
+use crate::domain::ids::{FactId, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::payment::{Method, counted};
 use crate::domain::shift::{Counted, ShiftClosed, ShiftFigures, is_of, span};
+use crate::domain::stay::{Fact, Taking};
 use crate::domain::time::{QUARTER_MS, quarter};
 
+use super::apply::opening_read;
 use super::storage::Shift;
 
 /// What was taken at one exit, as it is kept.
@@ -25,12 +29,17 @@ pub struct TakingLine<'l, L> {
     pub also: &'l [(Method, Vnd)],
     /// The event of it; `None`: a predecessor said so.
     pub place: Option<(L, u64)>,
+    /// How many exits it is: one, or none of what only others say was taken at one.
+    pub exits: i64,
+    /// What of the fee the central of the gate says itself; `None`: it told no such exit. The rest is the word of others, and in no drawer.
+    pub told_there: Option<i64>,
 }
 
 impl<'l, L> TakingLine<'l, L> {
     /// As [`counted`].
     pub fn counted(&self) -> impl Iterator<Item = (&'l str, i64, i64)> + use<'l, L> {
-        counted(self.method, self.fee, self.also)
+        let all_exits = self.exits;
+        counted(self.method, self.fee, self.also).map(move |(way, exits, amount)| (way, exits * all_exits, amount))
     }
 }
 
@@ -58,8 +67,44 @@ pub type Span = (i64, i64);
 /// A gate, by central and edge.
 pub type GateName<'g> = (&'g str, &'g str);
 
+/// Takes what was told of some shifts: the shift's place in the list, what was taken, and whether the central of the gate says so.
+pub type EachTold<'e, L> = dyn FnMut(usize, &TakingLine<'_, L>, bool) + 'e;
+
 /// `None`: all of them.
 pub type AtGate<'g> = Option<GateName<'g>>;
+
+/// What a shift comes to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reckoning {
+    pub figures: ShiftFigures,
+    /// How far of each log that something of them is from.
+    pub counted: Vec<Counted>,
+    /// What other centrals alone say was taken in it, or more than was told there: in no figure and no drawer.
+    pub elsewhere: ShiftFigures,
+}
+
+/// What an exit says again that its gate had told: the exit it is in place of, or the opening of a car nobody could read.
+pub fn told_before(exit: &Event) -> Option<FactId> {
+    let Body::Exit(exit) = &exit.body else { return None };
+    exit.in_place_of().or_else(|| opening_read(exit))
+}
+
+/// What was taken by what was `told` of an exit that is written `anew`: at that gate and moment, by the same person, as the central of the gate says itself.
+/// Who finds out whose car it was moves no money. `None`: it says nothing that was told there.
+fn restated(anew: &Fact, told: &Fact) -> Option<Vnd> {
+    let Body::Exit(exit) = &anew.event.body else { return None };
+    let taking = Taking::of(anew, exit, exit.fee);
+    let before = match &told.event.body {
+        Body::Exit(exit) => Taking::of(told, exit, exit.fee),
+        Body::Unread(opening) if opening.direction == Direction::Exit => Taking::of_opening(&told.event, opening),
+        _ => return None,
+    };
+    let is_same = taking.central == before.central
+        && taking.edge_id == before.edge_id
+        && taking.exit_ms == before.exit_ms
+        && taking.told_apart.by == before.told_apart.by;
+    (is_same && told.event.log.central.as_str() == before.central).then_some(before.fee)
+}
 
 /// What is kept of shifts and money. Times are Unix ms.
 pub trait Books {
@@ -68,6 +113,10 @@ pub trait Books {
     type Log: Ord + Clone;
 
     fn log(&mut self, log: Self::Log) -> Result<LogId, Self::Error>;
+    /// A fact as it is held: once, or of what a predecessor said once for each central that heard it.
+    fn copies_of(&mut self, fact: &FactId) -> Result<Vec<Fact>, Self::Error>;
+    /// Whether an exit counts.
+    fn is_taken(&mut self, exit_ms: i64, fact: &FactId) -> Result<bool, Self::Error>;
     /// When the first shift after another begins at an edge, or at the lane it is of; of two that begin at once the one of the greater id is after.
     /// Whether one is found that begins when the other had ended does not matter.
     fn next_from_ms(&mut self, after: &Shift, edge_id: &str) -> Result<Option<i64>, Self::Error>;
@@ -105,10 +154,35 @@ pub trait Books {
     ) -> Result<Vec<ChangeLine<Self::Log>>, Self::Error>;
 }
 
-/// From when until before when things belong to a shift.
+/// How much at most the `central` of a gate says itself was taken at an exit, VND. `None`: it told no such exit, another alone does.
 ///
 /// # Errors
 /// Those of the books, here and below.
+pub fn vouched<B: Books>(books: &mut B, central: &str, exit: &FactId) -> Result<Option<i64>, B::Error> {
+    if let FactId::Authored { log, .. } = exit
+        && log.central.as_str() == central
+    {
+        return Ok(Some(i64::MAX));
+    }
+    let telling = books.copies_of(exit)?;
+    let is_told_there = |fact: &Fact| fact.event.log.central.as_str() == central;
+    // What cannot be read says nothing else.
+    if telling.is_empty() || telling.iter().any(is_told_there) {
+        return Ok(Some(i64::MAX));
+    }
+    for (anew, before) in telling.iter().filter_map(|anew| Some((anew, told_before(&anew.event)?))) {
+        for told in books.copies_of(&before)? {
+            if let Some(fee) = restated(anew, &told)
+                && !books.is_taken(told.event.timestamp_ms, &before)?
+            {
+                return Ok(Some(fee.0));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// From when until before when things belong to a shift.
 pub fn span_of<B: Books>(books: &mut B, shift: &Shift) -> Result<Span, B::Error> {
     let mut next_ms = None;
     for edge_id in shift.edges() {
@@ -141,7 +215,7 @@ pub fn made_in<B: Books>(books: &mut B, shift: &Shift) -> Result<Vec<ChangeLine<
 }
 
 /// What was changed of exits at the edges of a shift, by the times of the exits.
-fn changes_at<B: Books>(books: &mut B, shift: &Shift, within: Span) -> Result<Vec<ChangeLine<B::Log>>, B::Error> {
+pub fn changes_at<B: Books>(books: &mut B, shift: &Shift, within: Span) -> Result<Vec<ChangeLine<B::Log>>, B::Error> {
     let mut changes = Vec::new();
     for edge_id in shift.edges() {
         changes.extend(books.changes_at(&shift.central, edge_id, within)?);
@@ -188,21 +262,59 @@ fn around(spans: impl Iterator<Item = Span>) -> Option<Span> {
     spans.filter(|(from, until)| from < until).reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
 }
 
-/// What was taken in some shifts, in one walk: the shift's place in the list, and what was taken. Of each the time beside it is looked at.
+/// What was taken in some shifts, in one walk: the shift's place in the list, and what was taken. Of each the time beside it is looked at. What another
+/// central alone tells of a gate is in none.
 pub fn takings_of<B: Books>(
     books: &mut B,
     shifts: &[(&Shift, Span)],
     each: &mut dyn FnMut(usize, &TakingLine<'_, B::Log>),
 ) -> Result<(), B::Error> {
+    told_of(books, shifts, &mut |place, taking, is_told_there| {
+        if is_told_there {
+            each(place, taking);
+        }
+    })
+}
+
+/// As [`takings_of`], whoever tells it: what the central of the gate says, and, with `false`, what others add to that.
+pub fn told_of<B: Books>(
+    books: &mut B,
+    shifts: &[(&Shift, Span)],
+    each: &mut EachTold<'_, B::Log>,
+) -> Result<(), B::Error> {
     let by_gate = ByGate::of(shifts);
     let Some(within) = around(shifts.iter().map(|(_, within)| *within)) else { return Ok(()) };
     books.takings(by_gate.gate(), within, &mut |taking| {
-        for (place, shift, within) in by_gate.at((taking.central, taking.edge_id)) {
-            if holds(within, taking.exit_ms) && is_of(person(shift), taking.taken_by) {
-                each(place, &taking);
+        let mut hand = |line: &TakingLine<'_, B::Log>, is_told_there| {
+            for (place, shift, within) in by_gate.at((line.central, line.edge_id)) {
+                if holds(within, line.exit_ms) && is_of(person(shift), line.taken_by) {
+                    each(place, line, is_told_there);
+                }
             }
+        };
+        match taking.told_there {
+            Some(told) if told < taking.fee => {
+                let also = cut(taking.also, told);
+                let more = taking.also.iter().zip(&also).map(|((way, all), (_, part))| (*way, Vnd(all.0 - part.0)));
+                let more: Vec<_> = more.collect();
+                let line = TakingLine { fee: taking.fee - told, also: &more, exits: 0, ..taking.clone() };
+                hand(&TakingLine { fee: told, also: &also, ..taking }, true);
+                hand(&line, false);
+            }
+            told => hand(&taking, told.is_some()),
         }
     })
+}
+
+/// What is left of parts where no more than so much was taken in all.
+fn cut(parts: &[(Method, Vnd)], taken: i64) -> Vec<(Method, Vnd)> {
+    let mut left = taken;
+    let mut part = |(way, part): &(Method, Vnd)| {
+        let part = part.0.min(left);
+        left -= part;
+        (*way, Vnd(part))
+    };
+    parts.iter().map(&mut part).collect()
 }
 
 /// How many cars came in in each of some shifts. The whole quarters of an hour are summed already; of those at the ends the entries are
@@ -246,38 +358,41 @@ fn joined(spans: impl Iterator<Item = Span>) -> Vec<Span> {
     joined
 }
 
-/// What an opened shift comes to, and how far of each log that something of it is from.
-pub fn figures<B: Books>(books: &mut B, shift: &Shift) -> Result<(ShiftFigures, Vec<Counted>), B::Error> {
+/// What an opened shift comes to.
+pub fn figures<B: Books>(books: &mut B, shift: &Shift) -> Result<Reckoning, B::Error> {
     Ok(all_figures(books, std::slice::from_ref(shift))?.pop().unwrap_or_default())
 }
 
 /// As [`figures`], of some shifts in one walk.
-pub fn all_figures<B: Books>(books: &mut B, shifts: &[Shift]) -> Result<Vec<(ShiftFigures, Vec<Counted>)>, B::Error> {
+pub fn all_figures<B: Books>(books: &mut B, shifts: &[Shift]) -> Result<Vec<Reckoning>, B::Error> {
     let mut within = Vec::with_capacity(shifts.len());
     for shift in shifts {
         within.push((shift, span_of(books, shift)?));
     }
-    let mut sums: Vec<(ShiftFigures, BTreeMap<B::Log, u64>)> = Vec::with_capacity(shifts.len());
+    let mut sums: Vec<(Reckoning, BTreeMap<B::Log, u64>)> = Vec::with_capacity(shifts.len());
     for entries in entries_of(books, &within)? {
-        sums.push((ShiftFigures { entries, ..ShiftFigures::default() }, BTreeMap::new()));
+        let figures = ShiftFigures { entries, ..ShiftFigures::default() };
+        sums.push((Reckoning { figures, ..Reckoning::default() }, BTreeMap::new()));
     }
     let count = |counted: &mut BTreeMap<B::Log, u64>, (log, seq): (B::Log, u64)| {
         let to = counted.entry(log).or_default();
         *to = seq.max(*to);
     };
-    takings_of(books, &within, &mut |place, taking| {
-        if let Some((figures, counted)) = sums.get_mut(place) {
-            figures.take(taking.counted(), taking.camera_type);
-            taking.place.iter().for_each(|place| count(counted, place.clone()));
+    told_of(books, &within, &mut |place, taking, is_told_there| {
+        let Some((sum, counted)) = sums.get_mut(place) else { return };
+        if !is_told_there {
+            return sum.elsewhere.take(taking.counted(), taking.camera_type);
         }
+        sum.figures.take(taking.counted(), taking.camera_type);
+        taking.place.iter().for_each(|place| count(counted, place.clone()));
     })?;
     let mut all = Vec::with_capacity(shifts.len());
-    for ((shift, within), (figures, mut counted)) in within.into_iter().zip(sums) {
+    for ((shift, within), (sum, mut counted)) in within.into_iter().zip(sums) {
         changes_at(books, shift, within)?.into_iter().for_each(|change| count(&mut counted, change.place));
         let counted = counted.into_iter().map(|(log, to)| Ok(Counted { log: books.log(log)?, to }));
         let mut counted = counted.collect::<Result<Vec<_>, B::Error>>()?;
         counted.sort_by(|a, b| a.log.cmp(&b.log));
-        all.push((figures, counted));
+        all.push(Reckoning { counted, ..sum });
     }
     Ok(all)
 }
@@ -318,6 +433,10 @@ pub fn late<B: Books>(books: &mut B, shift: &Shift, closed: &ShiftClosed) -> Res
         }
     }
     for change in changes_at(books, shift, within)? {
+        // That is in no drawer.
+        if change.change > 0 && books.log(change.place.0.clone())?.central.as_str() != shift.central {
+            continue;
+        }
         let of_counted = match &change.exit {
             Some(exit) => is_counted(books, exit)?,
             None => true,

@@ -11,6 +11,7 @@ use crate::domain::shift::{
 
 use super::apply::place;
 use super::job::{Answer, CloseShift, OpenShift, RecountShift, Refusal};
+use super::sheet::Reckoning;
 use super::storage::{Shift, ShiftClosing, ShiftOpening, Storage};
 use super::transaction::{Stop, Transaction};
 
@@ -71,7 +72,8 @@ impl<S: Storage> Transaction<'_, S> {
         let until_ms = self.now.wall_ms.max(shift.from_ms) + 1;
         self.write_takings()?;
         let ending = Some(ShiftClosing { place: opening.place.clone(), until_ms });
-        let (figures, counted) = self.read()?.shift_figures(&Shift { closed: ending, ..shift.clone() })?;
+        let Reckoning { figures, counted, .. } =
+            self.read()?.shift_figures(&Shift { closed: ending, ..shift.clone() })?;
         let closed = ShiftClosed {
             shift: id.clone(),
             edge_id: shift.edge_id,

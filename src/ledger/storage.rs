@@ -11,11 +11,12 @@ use crate::domain::ids::{Hlc, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
-use crate::domain::shift::{Counted, ShiftFigures};
 use crate::domain::stay::{Fact, TakenAs, Taking};
 use crate::domain::time::SiteZone;
 use crate::replication::handshake::SeenOf;
 use crate::replication::log::{ChainHash, EventBytes, Head};
+
+use super::sheet::Reckoning;
 
 /// Where an event lies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -270,8 +271,8 @@ pub trait Tables: Lookup {
     fn recounts(&mut self, id: &str) -> Result<Vec<(Hlc, EventRef)>, Self::Error>;
     /// Keeps such a count to be found by its shift.
     fn put_recount(&mut self, at: &EventRef, event: &Event) -> Result<(), Self::Error>;
-    /// What an opened shift comes to by all that is applied, and up to where each log that something of it is from.
-    fn shift_figures(&mut self, shift: &Shift) -> Result<(ShiftFigures, Vec<Counted>), Self::Error>;
+    /// What an opened shift comes to by all that is applied.
+    fn shift_figures(&mut self, shift: &Shift) -> Result<Reckoning, Self::Error>;
     /// Where lies what tells of a payment with this reference or says what it is for, in no order.
     fn payments(&mut self, reference: &str) -> Result<Vec<EventRef>, Self::Error>;
     /// Keeps either to be found by reference and stay, and a payment by time.

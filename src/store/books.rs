@@ -1,16 +1,18 @@
 //! Shifts, payments and what was taken: the tables `taking`, `shift`, `money_change` and `payment`, for the writer and for readers.
 
-use rusqlite::types::ValueRef;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::json;
 
 use super::error::StoreError;
 use super::log_numbers::LogNumbers;
+use super::reader::read_event;
 use super::schema::event_place;
-use crate::domain::ids::{Hlc, LogId};
+use crate::domain::ids::{FactId, Hlc, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::payment::Method;
-use crate::ledger::sheet::{AtGate, Books, ChangeLine, GateName, Span, TakingLine};
+use crate::domain::stay::Fact;
+use crate::ledger::sheet::{self, AtGate, Books, ChangeLine, GateName, Span, TakingLine};
 use crate::ledger::storage::{Shift, ShiftClosing, ShiftOpening};
 
 const SHIFT_COLUMNS: &str =
@@ -27,7 +29,7 @@ pub(super) const NEXT_OF_LANE: &str = "SELECT from_ms FROM shift WHERE opened IS
      central = ?1 AND from_ms >= ?3 AND (from_ms > ?3 OR id > ?4) AND from_ms < ?5 AND \
      EXISTS(SELECT 1 FROM json_each(lane_edges) WHERE value = ?2) ORDER BY from_ms LIMIT 1";
 /// Of all gates where the first parameter is NULL, here and below.
-pub(super) const TAKINGS: &str = "SELECT exit_ms, taken_by, method, camera_type, fee, fact, also, central, edge_id FROM taking \
+pub(super) const TAKINGS: &str = "SELECT exit_ms, taken_by, method, camera_type, fee, fact, also, central, edge_id, told_there FROM taking \
      WHERE exit_ms >= ?3 AND exit_ms < ?4 AND (?1 IS NULL OR central = ?1 AND edge_id = ?2)";
 pub(super) const ENTRIES_OF_QUARTERS: &str = "SELECT quarter, entries, central, edge_id FROM quarter_total \
      WHERE quarter >= ?3 AND quarter < ?4 AND entries <> 0 AND (?1 IS NULL OR central = ?1 AND edge_id = ?2)";
@@ -128,6 +130,18 @@ impl StoredBooks<'_> {
         })
     }
 
+    /// The fact a column names.
+    fn fact(&mut self, value: ValueRef<'_>) -> Result<FactId, StoreError> {
+        match value {
+            ValueRef::Integer(event) => self.logs.fact(self.connection, event),
+            ValueRef::Blob(digest) => {
+                let digest = digest.try_into().map_err(|_| StoreError::Value("what was heard of an exit".into()))?;
+                Ok(FactId::Heard(digest))
+            }
+            _ => Err(StoreError::Value("the exit something was taken at".into())),
+        }
+    }
+
     fn changes(&mut self, filter: &str, parameters: impl rusqlite::Params) -> Result<Vec<ChangeLine<i64>>, StoreError> {
         let mut statement = self.connection.prepare_cached(&changes(filter))?;
         let read = |row: &Row<'_>| {
@@ -180,6 +194,39 @@ impl Books for StoredBooks<'_> {
 
     fn log(&mut self, log: i64) -> Result<LogId, StoreError> {
         self.logs.name(self.connection, log)
+    }
+
+    fn copies_of(&mut self, fact: &FactId) -> Result<Vec<Fact>, StoreError> {
+        let mut rows: Vec<i64> = Vec::new();
+        match fact {
+            FactId::Authored { log, seq } => rows.extend(self.logs.row(self.connection, log, *seq)?),
+            FactId::Heard(digest) => {
+                let mut statement = self.connection.prepare_cached("SELECT event FROM heard WHERE fact = ?1")?;
+                let mut held = statement.query([digest.as_slice()])?;
+                while let Some(row) = held.next()? {
+                    rows.push(row.get(0)?);
+                }
+            }
+        }
+        let mut statement = self.connection.prepare_cached("SELECT bytes FROM event WHERE id = ?1")?;
+        let mut copies = Vec::new();
+        for row in rows {
+            let bytes = statement.query_row([row], |row| Ok(read_event(row.get_ref(0)?))).optional()?.transpose()?;
+            copies.extend(bytes.and_then(|bytes| Fact::read(&bytes)));
+        }
+        Ok(copies)
+    }
+
+    fn is_taken(&mut self, exit_ms: i64, fact: &FactId) -> Result<bool, StoreError> {
+        let fact = match fact {
+            FactId::Authored { log, seq } => match self.logs.row(self.connection, log, *seq)? {
+                Some(row) => Value::Integer(row),
+                None => return Ok(false),
+            },
+            FactId::Heard(digest) => Value::Blob(digest.to_vec()),
+        };
+        let mut statement = self.connection.prepare_cached("SELECT 1 FROM taking WHERE exit_ms = ?1 AND fact = ?2")?;
+        Ok(statement.exists((exit_ms, fact))?)
     }
 
     fn next_from_ms(&mut self, after: &Shift, edge_id: &str) -> Result<Option<i64>, StoreError> {
@@ -235,23 +282,30 @@ impl Books for StoredBooks<'_> {
         (from_ms, until_ms): Span,
         each: &mut dyn FnMut(TakingLine<'_, i64>),
     ) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare_cached(TAKINGS)?;
+        let connection = self.connection;
+        let mut statement = connection.prepare_cached(TAKINGS)?;
         let (central, edge_id) = at.unzip();
         let mut rows = statement.query((central, edge_id, from_ms, until_ms))?;
         while let Some(row) = rows.next()? {
+            let (value, central) = (row.get_ref(5)?, text(row, 7)?);
+            let fact = self.fact(value)?;
+            let (fee, said): (i64, Option<i64>) = (row.get(4)?, row.get(9)?);
+            let told_there = sheet::vouched(self, central, &fact)?.map(|most| most.min(said.unwrap_or(fee)));
             let also = row.get_ref(6)?.as_str_or_null().map_err(|_| StoreError::Value("a way of payment".into()))?;
             let also = also.map(serde_json::from_str::<Vec<(Method, Vnd)>>).transpose();
             let also = also.map_err(|_| StoreError::Value("a way of payment".into()))?.unwrap_or_default();
             each(TakingLine {
-                central: text(row, 7)?,
+                central,
                 edge_id: text(row, 8)?,
                 exit_ms: row.get(0)?,
                 taken_by: text(row, 1)?,
                 method: text(row, 2)?,
                 camera_type: text(row, 3)?,
-                fee: row.get(4)?,
+                fee,
                 also: &also,
-                place: authored(row.get_ref(5)?),
+                place: authored(value),
+                exits: 1,
+                told_there,
             });
         }
         Ok(())

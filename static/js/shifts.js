@@ -147,6 +147,7 @@ function showSheet(answer) {
     [t("shifts.opening_cash"), money(sheet.opening_cash)], [t("shifts.taken_cash"), money(taken)],
     [t("shifts.expected"), money(sheet.expected_cash)],
     ...(sheet.excess === 0 ? [] : [[t("shifts.excess"), money(sheet.excess)]]),
+    ...(sheet.elsewhere === 0 ? [] : [[t("shifts.told_elsewhere"), money(sheet.elsewhere)]]),
     ...(isOpen ? [] : [[t("shifts.counted"), money(sheet.counted_cash)], [t("shifts.difference"), differenceState(sheet.difference)]]),
   ]);
   at("cash").title = t("shifts.expected_hint");
@@ -175,9 +176,11 @@ function showSheet(answer) {
   const rest = [];
   if (answer.late_left_off > 0) rest.push(el("li", {}, t("shifts.late_more", { n: number(answer.late_left_off) })));
   if (answer.late_otherwise !== 0) rest.push(el("li", {}, el("span", { class: "detail" }, t("shifts.late_otherwise")), el("span", { class: "end" }, signed(answer.late_otherwise))));
-  at("late").replaceChildren(...(answer.late ?? []).map(factLine), ...rest);
+  at("late").replaceChildren(...(answer.late ?? []).map((fact) => factLine(fact)), ...rest);
   at("made-part").hidden = answer.made.length === 0;
-  at("made").replaceChildren(...answer.made.map(factLine));
+  at("made").replaceChildren(...answer.made.map((fact) => factLine(fact)));
+  at("elsewhere-part").hidden = answer.elsewhere.length === 0;
+  at("elsewhere").replaceChildren(...answer.elsewhere.map((said) => factLine(said, t(said.counts ? "shifts.told_by" : "shifts.told_alone", { central: said.told_by }))));
   showExits(sheet.id, passesMidnight(sheet) ? momentFull : timeToSecond);
 }
 
@@ -243,11 +246,12 @@ function changeText(fact) {
   return [sum, way].filter(Boolean).join(", ");
 }
 
-function factLine(fact) {
+/** `said`: by which central. */
+function factLine(fact, said = "") {
   const kind = fact.restored ? "restored" : fact.kind;
   return el(
     "li", {}, el("span", { class: "quiet" }, momentFull(fact.at_ms)), el("span", { class: "name" }, t(`shifts.kind_${kind}`)),
-    el("span", { class: "plate" }, fact.plate_view ?? t("shifts.unread")), el("span", { class: "detail" }, [changeText(fact), [personName(fact.by), fact.reason].filter(Boolean).join(": ")].filter(Boolean).join(" · ")),
+    el("span", { class: "plate" }, fact.plate_view ?? t("shifts.unread")), el("span", { class: "detail" }, [said, changeText(fact), [personName(fact.by), fact.reason].filter(Boolean).join(": ")].filter(Boolean).join(" · ")),
     el("span", { class: "end" }, signed(fact.amount)),
   );
 }

@@ -59,6 +59,8 @@ pub struct Taking {
     pub told_apart: TakenAs,
     /// What of the fee was paid in other ways than `told_apart` says.
     pub also: Vec<(Method, Vnd)>,
+    /// What of the fee the central says itself whose gate it was: what corrections of other centrals make more of it is their word.
+    pub told_there: Vnd,
 }
 
 impl Taking {
@@ -71,6 +73,7 @@ impl Taking {
             fee,
             told_apart: TakenAs::of(&fact.event, exit, fee),
             also: shared_out(fee, also_of(exit)),
+            told_there: fee,
         }
     }
 
@@ -89,6 +92,7 @@ impl Taking {
             fee: exit.fee,
             told_apart: TakenAs::of(event, &exit, exit.fee),
             also: shared_out(exit.fee, also_of(&exit)),
+            told_there: exit.fee,
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Prepared<'a> {
     void: HashSet<&'a FactId>,
     /// What was really taken at exits.
     right_fees: HashMap<&'a FactId, Vnd>,
+    /// The same as the centrals say whose gates they were at.
+    right_there: HashMap<&'a FactId, Vnd>,
     /// How it was really paid at them.
     right_methods: HashMap<&'a FactId, &'a RightMethod>,
 }
@@ -91,8 +93,9 @@ impl<'a> Prepared<'a> {
         claims.set_void(&facts, &repeats, &void);
         claims.set_corrections(&facts);
         let right_fees = right_fees(&facts);
+        let right_there = of_exits(&facts, is_there, |correction, _| fee_of(correction));
         let right_methods = right_methods(&facts);
-        Self { facts, repeats, claims, by_plate, void, right_fees, right_methods }
+        Self { facts, repeats, claims, by_plate, void, right_fees, right_there, right_methods }
     }
 
     /// Where a stay begins, or an exit that names none acts: effective plates and clocks. What a fact does to its plate, it does
@@ -141,6 +144,7 @@ impl<'a> Prepared<'a> {
                     right.method.name().clone_into(&mut taking.told_apart.method);
                     taking.also = shared_out(taking.fee, &right.also);
                 }
+                taking.told_there = self.right_there.get(&fact.id).copied().unwrap_or(exit.fee).min(taking.fee);
                 Some(taking)
             }
             _ => None,
@@ -261,8 +265,11 @@ pub(super) fn standing_voids<'a>(facts: &[&'a Fact]) -> Vec<(&'a Fact, &'a Void)
 
 /// What corrections state of exits: of each the latest that states it, of those that name the stay as the exit does and came later.
 /// So whoever finds the one finds the other, and an exit that is the newest of all has no correction yet.
+///
+/// `counts`: whether a correction does, of an exit.
 fn of_exits<'a, T>(
     facts: &[&'a Fact],
+    counts: impl Fn(&Exit, &Fact) -> bool,
     stated: impl Fn(&'a Correction, &'a Fact) -> Option<(&'a FactId, T)>,
 ) -> HashMap<&'a FactId, T> {
     if !facts.iter().any(|fact| matches!(fact.event.body, Body::Correction(_))) {
@@ -275,6 +282,9 @@ fn of_exits<'a, T>(
         let Body::Correction(correction) = &fact.event.body else { continue };
         let Some((id, right)) = stated(correction, fact) else { continue };
         let Some(exit) = exits.get(id) else { continue };
+        if !matches!(&exit.event.body, Body::Exit(left) if counts(left, fact)) {
+            continue;
+        }
         let named = exit.event.exit_stay().or(exit.event.event_id.as_deref()).map(stay_base);
         if named == fact.event.event_id.as_deref().map(stay_base) && exit.place() < fact.place() {
             of_exits.insert(id, right);
@@ -283,12 +293,26 @@ fn of_exits<'a, T>(
     of_exits
 }
 
+/// Whoever says so.
+fn anybody(_: &Exit, _: &Fact) -> bool {
+    true
+}
+
+/// The central says so that the exit was at.
+fn is_there(exit: &Exit, said: &Fact) -> bool {
+    said.event.log.central.as_str() == exit.exit_central
+}
+
+fn fee_of(correction: &Correction) -> Option<(&FactId, Vnd)> {
+    correction.right_fee.as_ref().map(|right| (&right.exit, right.fee))
+}
+
 /// What people say was taken at exits. The money of an exit that is written anew is that of the exit it is in place of: what others say of that
 /// one, who did not know the new one, is said of it, until somebody corrects itself.
 fn right_fees<'a>(facts: &[&'a Fact]) -> HashMap<&'a FactId, Vnd> {
-    let mut said = of_exits(facts, |correction, fact| {
-        let right = correction.right_fee.as_ref()?;
-        Some((&right.exit, (fact.place(), right.fee)))
+    let mut said = of_exits(facts, anybody, |correction, fact| {
+        let (exit, fee) = fee_of(correction)?;
+        Some((exit, (fact.place(), fee)))
     });
     let anew: Vec<(&Fact, &Exit, FactId)> = facts
         .iter()
@@ -321,7 +345,7 @@ fn right_fees<'a>(facts: &[&'a Fact]) -> HashMap<&'a FactId, Vnd> {
 }
 
 fn right_methods<'a>(facts: &[&'a Fact]) -> HashMap<&'a FactId, &'a RightMethod> {
-    of_exits(facts, |correction, _| correction.right_method.as_ref().map(|right| (&right.exit, right)))
+    of_exits(facts, anybody, |correction, _| correction.right_method.as_ref().map(|right| (&right.exit, right)))
 }
 
 /// The facts that name its stay, with the exit, which comes before all that corrects it.

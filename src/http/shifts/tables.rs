@@ -17,6 +17,10 @@ const TITLE: (&str, &str) = ("Ca trực", "Shifts");
 /// What was paid beyond what was taken.
 const EXCESS: (&str, &str) = ("Trả thừa (đ)", "Paid beyond (VND)");
 
+/// What no gate told.
+const ELSEWHERE: (&str, &str) =
+    ("Trung tâm khác tự ghi, không phải nộp (đ)", "Told by another central alone, not to hand in (VND)");
+
 /// Of the sheets of a day.
 const SHEET_HEADS: &[(&str, &str)] = &[
     ("Cổng", "Gate"),
@@ -42,6 +46,7 @@ const SHEET_HEADS: &[(&str, &str)] = &[
     ("Đếm lại (đ)", "Counted again (VND)"),
     ("Lệch sau đếm lại (đ)", "Difference after that count (VND)"),
     EXCESS,
+    ELSEWHERE,
 ];
 
 /// Of the exits of a shift.
@@ -132,6 +137,7 @@ fn line(sheet: &ShiftSheet) -> Vec<Cell> {
         Cell::Number(sheet.recounts.last().map(|again| again.counted_cash)),
         Cell::Number(sheet.recounts.last().map(|again| again.difference)),
         Cell::Number(Some(sheet.excess).filter(|excess| *excess != 0)),
+        Cell::Number(Some(sheet.elsewhere).filter(|elsewhere| *elsewhere != 0)),
     ]
 }
 

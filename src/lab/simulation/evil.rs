@@ -1,11 +1,15 @@
-//! What somebody writes who has a central and its key in his hands, in logs of its name: clocks at both ends, expulsions and returns, removals of
-//! what others wrote, cars that are everywhere, numbers at their limits.
+//! What somebody writes who has a central and its key in his hands, in logs of its name: clocks at both ends, expulsions and returns and floods of them,
+//! removals of what others wrote, cars that are everywhere, money taken at the gates of others, names and price lists, numbers at their limits.
 
 use crate::domain::authorship::Author;
-use crate::domain::event::{Body, Draft, Entry, Exit, SubscriptionUpdate, TariffUpdate, Void};
+use crate::domain::doer::{Doer, DoerKind};
+use crate::domain::event::{Body, Draft, Entry, Exit, PriceList, SubscriptionUpdate, TariffUpdate, Void};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, Epoch, FactId, Hlc, LogId};
 use crate::domain::money::Vnd;
+use crate::domain::naming::Naming;
+use crate::domain::payment::Method;
+use crate::domain::received::PaymentReceived;
 use crate::domain::row::StayRow;
 use crate::domain::standing::{CentralStanding, Standing};
 use crate::domain::tariff::Tariff;
@@ -41,7 +45,56 @@ fn one(dice: &mut SplitMix64, wall_ms: i64, storage: &MemoryStorage) -> Option<D
     let stays: Vec<&StayRow> = storage.stays.values().map(|stored| &stored.row).collect();
     let row = stays.get(usize::try_from(dice.next_u64() % stays.len().max(1) as u64).ok()?)?;
     let places = u64::try_from(storage.events.len()).ok()?;
-    let body = match dice.below(8) {
+    let mut timestamp_ms = wall_ms;
+    let body = match dice.below(12) {
+        // Money that somebody at another's gate is said to have taken; half of it as an exit of that gate told anew.
+        8 | 9 => {
+            let exits = storage.takings.keys();
+            let told = exits.clone().nth(usize::try_from(dice.next_u64() % exits.len().max(1) as u64).ok()?);
+            let told = told.filter(|_| dice.below(2) == 0);
+            let taken = told.and_then(|told| storage.takings.get(told));
+            let taken_by = dice.below(3) < 2;
+            timestamp_ms = taken.filter(|_| dice.below(2) == 0).map_or(wall_ms, |taken| taken.exit_ms);
+            Body::Exit(Exit {
+                stay: Some(None),
+                force: true,
+                request_id: told.map(ToString::to_string),
+                doubts: vec!["fee_uncertain".to_owned()],
+                taken_by: taken_by.then(|| Doer::new(DoerKind::Person, "an")),
+                ..Exit::of(
+                    Some(row.plate_id.clone()),
+                    taken.map_or("c1", |taken| &taken.central),
+                    taken.map_or("edge-1", |taken| &taken.edge_id),
+                    Vnd(9_000_000),
+                )
+            })
+        }
+        // Each of another certificate.
+        10 => Body::Central(CentralStanding {
+            central: format!("c{}", dice.below(300)).parse().ok()?,
+            fingerprint: Fingerprint::of_certificate(&dice.next_u64().to_be_bytes()),
+            standing: if dice.below(2) == 0 { Standing::Admitted } else { Standing::Expelled },
+            ip: None,
+            p2p_port: None,
+            reason: None,
+            by: None,
+        }),
+        11 => match dice.below(3) {
+            0 => Body::Naming(Naming { id: "c0/edge-0".to_owned(), name: "evil".to_owned() }),
+            1 => Body::PaymentReceived(PaymentReceived {
+                reference: format!("FT{}", dice.below(6)),
+                method: Method::Transfer,
+                amount: Vnd(i64::try_from(dice.below(20_000)).ok()?),
+                stay: Some(row.stay_id.clone()),
+                text: None,
+            }),
+            _ => {
+                let mut tariff = Tariff::default();
+                tariff.base.fee_per_hour = Vnd(i64::try_from(dice.below(1_000_000)).ok()?);
+                let from_ms = wall_ms + i64::try_from(dice.below(4)).ok()? * 60_000;
+                Body::PriceList(PriceList { valid_from_ms: Some(from_ms), tariff: Some(tariff) })
+            }
+        },
         0 | 6 => {
             let mut tariff = Tariff::default();
             tariff.base.fee_per_hour = Vnd(i64::try_from(dice.below(1_000_000)).ok()?);
@@ -85,5 +138,5 @@ fn one(dice: &mut SplitMix64, wall_ms: i64, storage: &MemoryStorage) -> Option<D
     let clocks =
         [0, 1, wall_ms, wall_ms + 365 * day_ms, latest - day_ms, latest + day_ms, Hlc::MAX_MS - 1, Hlc::MAX_MS];
     let hlc = Hlc::new(*clocks.get(usize::try_from(dice.below(8)).ok()?)?).ok()?;
-    Some(Draft { hlc, timestamp_ms: wall_ms, skew_ms: None, event_id: Some(row.stay_id.clone()), body, by: None })
+    Some(Draft { hlc, timestamp_ms, skew_ms: None, event_id: Some(row.stay_id.clone()), body, by: None })
 }

@@ -15,8 +15,8 @@ use crate::domain::stay::{Resolution, TakenAs, Taking};
 use crate::domain::time::quarter;
 use crate::ledger::job::{AssignPayment, CloseShift, Job, OpenShift};
 use crate::ledger::memory::MemoryStorage;
-use crate::ledger::sheet;
-use crate::ledger::storage::{Shift, ShiftClosing, TotalChange, TotalKey};
+use crate::ledger::sheet::{self, Reckoning};
+use crate::ledger::storage::{EventRef, Shift, ShiftClosing, TotalChange, TotalKey};
 use crate::replication::backoff::SplitMix64;
 
 /// So often somebody opens or closes a shift instead of what he would ask for.
@@ -115,18 +115,33 @@ pub(super) fn is_of_facts(storage: &mut MemoryStorage, meant: &Resolution) -> Re
         let entries = entered.iter().filter(|row| at_gate(&row.source_central, &row.edge_id, row.entry_ms)).count();
         meant.entries = i64::try_from(entries).unwrap_or(i64::MAX);
         let of_it = takings.values().filter(|taking| at_gate(&taking.central, &taking.edge_id, taking.exit_ms));
-        for taking in of_it.filter(|taking| is_of(person, &taking.told_apart.by)) {
+        let of_gate: Vec<&Taking> = of_it.filter(|taking| is_of(person, &taking.told_apart.by)).collect();
+        for taking in &of_gate {
             meant.take(taking.counted(), &taking.told_apart.camera_type);
             if let Some(other) = in_shift.insert(&taking.fact, shift.id.clone()) {
                 return Err(format!("{} is in {other} and in {}", taking.fact, shift.id));
             }
         }
-        let live = sheet::figures(storage, &shift).map_err(|error| error.to_string())?.0;
+        let Reckoning { figures, elsewhere, .. } =
+            sheet::figures(storage, &shift).map_err(|error| error.to_string())?;
+        let told = of_gate.iter().filter(|taking| !is_claimed(storage, taking)).count();
+        if figures.exits() > i64::try_from(told).unwrap_or(i64::MAX) {
+            return Err(format!("{} comes to {figures:?}, of which its gate told {told} exits", shift.id));
+        }
+        let live = figures.and(&elsewhere);
         if live != meant {
             return Err(format!("{} comes to {live:?}, the facts give {meant:?}", shift.id));
         }
     }
     Ok(())
+}
+
+/// Whether another central alone tells it, and does not even say that the gate had told it.
+fn is_claimed(storage: &MemoryStorage, taking: &Taking) -> bool {
+    let FactId::Authored { log, seq } = &taking.fact else { return false };
+    let event = storage.events.get(&EventRef { log: log.clone(), seq: *seq });
+    let event = event.and_then(|(bytes, _)| Event::parse(bytes).ok());
+    log.central.as_str() != taking.central && event.is_some_and(|event| sheet::told_before(&event).is_none())
 }
 
 /// What all of it comes to, in words that are the same everywhere.
@@ -137,8 +152,12 @@ pub(super) fn meaning(storage: &mut MemoryStorage, kinds: &mut BTreeMap<&'static
     let mut words = String::new();
     let shifts: Vec<Shift> = storage.shifts.values().filter(|shift| shift.opened.is_some()).cloned().collect();
     for shift in shifts {
-        let live = sheet::figures(storage, &shift).map_err(|error| error.to_string())?.0;
-        words.push_str(&format!("; {} with {:?}: {live:?}", shift.id, shift.lane_edges));
+        let Reckoning { figures: live, elsewhere, .. } =
+            sheet::figures(storage, &shift).map_err(|error| error.to_string())?;
+        words.push_str(&format!("; {} with {:?}: {live:?}, elsewhere {elsewhere:?}", shift.id, shift.lane_edges));
+        if elsewhere != ShiftFigures::default() {
+            *kinds.entry("told elsewhere").or_default() += 1;
+        }
         *kinds.entry("shift").or_default() += 1;
         if !shift.lane_edges.is_empty() {
             *kinds.entry("shift of a lane").or_default() += 1;

@@ -43,7 +43,7 @@ pub use invoices::{ExitToTell, InvoiceBefore, InvoiceDue, InvoiceQuestion, Invoi
 pub use lot::{DayCourse, TypeCount};
 pub use payments::{OtherPayment, PaymentCursor, PaymentState, ToldPayment};
 pub use rows::{DayStats, GateStats, HistoryRow, Payment, SyncState, Takings};
-pub use shifts::{LateFacts, Recount, Sheet, SheetExit, SheetFact};
+pub use shifts::{LateFacts, Recount, SaidElsewhere, Sheet, SheetExit, SheetFact};
 pub use story::{Story, ToldAnomaly, ToldFact};
 
 /// The statements a page may cost, by name, for a test that asks SQLite for their plans.

@@ -18,6 +18,7 @@ use crate::domain::plate::PlateId;
 use crate::domain::stay::{Fact, Link, excess, paid_as_corrected};
 use crate::domain::time::quarter;
 use crate::ledger::component::loose_key;
+use crate::ledger::sheet;
 use crate::store::error::StoreError;
 use crate::store::stay_columns::read_confidence;
 
@@ -110,6 +111,9 @@ pub struct Payment {
     /// What the invoice program made of it, in its order; absent: nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub invoices: Vec<ToldInvoice>,
+    /// The row of its event.
+    #[serde(skip)]
+    pub(super) exit: Option<i64>,
 }
 
 impl HistoryRow {
@@ -143,11 +147,11 @@ struct ExitData {
 impl Payment {
     /// Of a row selected as [`HISTORY_COLUMNS`]; empty for what a predecessor said.
     pub(super) fn read(connection: &Connection, row: &Row<'_>) -> Result<Self, StoreError> {
-        let ValueRef::Integer(event) = row.get_ref(column::EXIT_EVENT)? else { return Ok(Self::default()) };
+        let ValueRef::Integer(exit_row) = row.get_ref(column::EXIT_EVENT)? else { return Ok(Self::default()) };
         let stay = row.get_ref(column::EVENT_ID)?.as_str().ok();
-        let invoices = invoices_of(connection, stay, event)?;
+        let invoices = invoices_of(connection, stay, exit_row)?;
         let mut statement = connection.prepare_cached("SELECT bytes FROM event WHERE id = ?1")?;
-        let mut events = statement.query([event])?;
+        let mut events = statement.query([exit_row])?;
         let unread = |invoices| Self { invoices, ..Self::default() };
         let Some(event) = events.next()? else { return Ok(unread(invoices)) };
         let text = text_of(event)?;
@@ -163,6 +167,7 @@ impl Payment {
             unpaid: unpaid(&read.data.lines).0,
             excess,
             invoices,
+            exit: Some(exit_row),
         })
     }
 }
@@ -186,7 +191,7 @@ pub(super) fn excess_at(connection: &Connection, exit: &Fact) -> Result<i64, Sto
 }
 
 /// Corrections are loose facts of the stay they name.
-fn said_of(connection: &Connection, stay: &str) -> Result<Vec<Fact>, StoreError> {
+pub(super) fn said_of(connection: &Connection, stay: &str) -> Result<Vec<Fact>, StoreError> {
     let sql = "SELECT bytes FROM loose_key JOIN event ON event.id = loose_key.event WHERE key = ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let Some(key) = loose_key(&Link::of_stay(stay)) else { return Ok(Vec::new()) };
@@ -301,12 +306,15 @@ pub(super) struct Excess {
     pub exit_ms: i64,
     /// VND.
     pub amount: i64,
+    /// The central of its gate tells it, or another one corrects what that told.
+    pub is_told_there: bool,
 }
 
 impl Excess {
-    fn of(row: HistoryRow) -> Self {
+    fn of(row: HistoryRow, is_told_there: bool) -> Self {
         let Payment { exit_by, paid, excess, .. } = row.payment;
         Self {
+            is_told_there,
             central: row.exit_central.unwrap_or_default(),
             edge_id: row.exit_edge.unwrap_or_default(),
             by: exit_by.unwrap_or_default(),
@@ -497,7 +505,12 @@ impl Reader {
         let mut excesses = Vec::new();
         loop {
             let page = self.history(&query)?;
-            excesses.extend(page.rows.into_iter().filter(|row| row.payment.excess != 0).map(Excess::of));
+            for row in page.rows.into_iter().filter(|row| row.payment.excess != 0) {
+                let central = row.exit_central.as_deref().unwrap_or_default();
+                let exit = row.payment.exit.map(|exit| self.logs.fact(&self.connection, exit)).transpose()?;
+                let told = exit.map(|exit| sheet::vouched(&mut self.books(), central, &exit)).transpose()?;
+                excesses.push(Excess::of(row, told.flatten().is_some()));
+            }
             match page.next {
                 Some(next) => query.cursor = Some(next),
                 None => return Ok(excesses),

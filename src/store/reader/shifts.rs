@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use super::Reader;
 use super::history::Gate;
-use super::rows::{Excess, Takings, add_excess, excess_at};
+use super::rows::{Excess, Takings, add_excess, excess_at, said_of};
 use rusqlite::OptionalExtension as _;
 
 use crate::domain::anomaly::Anomaly;
-use crate::domain::event::{Body, Event, Exit};
+use crate::domain::event::{Body, Correction, Event, Exit};
 use crate::domain::money::Vnd;
 use crate::domain::payment::Method;
 use crate::domain::shift::{ShiftClosed, ShiftFigures, ShiftOpened, ShiftRecounted};
-use crate::domain::stay::Fact;
-use crate::ledger::sheet::{self, ChangeLine, Span};
+use crate::domain::stay::{Fact, TakenAs};
+use crate::ledger::sheet::{self, Books as _, ChangeLine, Reckoning, Span, TakingLine};
 use crate::ledger::storage::{EventRef, Shift};
 use crate::store::books::{self, RECOUNTS, StoredBooks};
 use crate::store::error::StoreError;
@@ -38,6 +38,8 @@ pub struct Sheet {
     pub recounts: Vec<Recount>,
     /// What was paid beyond what was taken, VND: it is in no figure.
     pub excess: i64,
+    /// What other centrals alone say was taken in it, VND: it is in no figure either, and in no drawer.
+    pub elsewhere: i64,
 }
 
 /// The cash of a closed shift, counted anew.
@@ -73,6 +75,14 @@ pub struct SheetFact {
     pub method: String,
 }
 
+/// What another central says of the money of a shift.
+#[derive(Debug, Clone)]
+pub struct SaidElsewhere {
+    pub fact: SheetFact,
+    /// It corrects what the gate told, and counts. An exit that the gate did not tell does not.
+    pub counts: bool,
+}
+
 /// What belongs to a closed shift and was not counted.
 #[derive(Debug, Clone)]
 pub struct LateFacts {
@@ -101,7 +111,7 @@ pub struct SheetExit {
 }
 
 impl Reader {
-    fn books(&mut self) -> StoredBooks<'_> {
+    pub(super) fn books(&mut self) -> StoredBooks<'_> {
         StoredBooks { connection: &self.connection, logs: &mut self.logs }
     }
 
@@ -159,10 +169,11 @@ impl Reader {
         let excesses = within.map(|(from_ms, until_ms)| self.excesses(from_ms, until_ms)).transpose()?;
         let excesses = excesses.unwrap_or_default();
         let mut sheets = Vec::with_capacity(shifts.len());
-        for ((shift, span), (live, _)) in shifts.into_iter().zip(spans).zip(figures) {
+        for ((shift, span), Reckoning { figures, elsewhere, .. }) in shifts.into_iter().zip(spans).zip(figures) {
             let of_it = excesses.iter().filter(|excess| is_of(&shift, span, excess));
             let excess = of_it.map(|excess| excess.amount).sum();
-            sheets.extend(self.sheet_of(shift, live, excess)?);
+            let sheet = self.sheet_of(shift, figures, excess)?;
+            sheets.extend(sheet.map(|sheet| Sheet { elsewhere: elsewhere.revenue(), ..sheet }));
         }
         Ok(sheets)
     }
@@ -181,7 +192,7 @@ impl Reader {
             if let Body::ShiftClosed(closed) = event.body { Some((closed, by)) } else { None }
         });
         let recounts = if closed.is_some() { self.recounts(&shift.id)? } else { Vec::new() };
-        Ok(Some(Sheet { shift, person: opening.person, opened, closed, live, recounts, excess }))
+        Ok(Some(Sheet { shift, person: opening.person, opened, closed, live, recounts, excess, elsewhere: 0 }))
     }
 
     fn recounts(&self, id: &str) -> Result<Vec<Recount>, StoreError> {
@@ -231,6 +242,80 @@ impl Reader {
     pub fn changes_made(&mut self, sheet: &Sheet) -> Result<Vec<SheetFact>, StoreError> {
         let made = sheet::made_in(&mut self.books(), &sheet.shift)?;
         self.changes(made.into_iter().take(MAX_LISTED))
+    }
+
+    /// What other centrals say of the money of a shift, at most [`MAX_LISTED`] of it: exits its gate did not tell and what they add to those it told, which
+    /// is in no drawer, and then what they take off or write anew. It is found by what counts, not by what who says it says that it changes.
+    pub fn said_elsewhere(&mut self, sheet: &Sheet) -> Result<Vec<SaidElsewhere>, StoreError> {
+        let (shift, mut books) = (&sheet.shift, self.books());
+        let within = sheet::span_of(&mut books, shift)?;
+        let (mut told, mut removed) = (Vec::new(), Vec::new());
+        sheet::told_of(&mut books, &[(shift, within)], &mut |_, taking, counts| {
+            let TakingLine { edge_id, exit_ms, method, fee, exits, place, .. } = *taking;
+            let is_whole = exits == 1 && (!counts || taking.told_there == Some(fee));
+            let said = (edge_id.to_owned(), exit_ms, method.to_owned(), fee);
+            told.extend(place.map(|place| (place, said, counts, is_whole)));
+        })?;
+        for change in sheet::changes_at(&mut books, shift, within)? {
+            if books.log(change.place.0)?.central.as_str() != shift.central {
+                removed.push(change);
+            }
+        }
+        let (mut alone, mut counted) = (Vec::new(), Vec::new());
+        for (place, (edge_id, exit_ms, method, fee), counts, is_whole) in told {
+            let Some(event) = self.event_at(place)? else { continue };
+            let said = if event.log.central.as_str() == shift.central {
+                self.corrected_elsewhere(&event, (fee, &method), counts, is_whole)?
+            } else {
+                vec![(event, fee)]
+            };
+            let list = if counts { &mut counted } else { &mut alone };
+            list.extend(said.into_iter().map(|(event, amount)| {
+                let (central, edge_id, method) = (shift.central.clone(), edge_id.clone(), method.clone());
+                SaidElsewhere { fact: SheetFact { event, amount, central, edge_id, exit_ms, method }, counts }
+            }));
+        }
+        let removed = self.changes(removed.into_iter().take(MAX_LISTED))?;
+        let removed = removed.into_iter().filter(|fact| matches!(fact.event.body, Body::Void(_)));
+        alone.extend(counted);
+        alone.extend(removed.map(|fact| SaidElsewhere { fact, counts: true }));
+        alone.truncate(MAX_LISTED);
+        Ok(alone)
+    }
+
+    /// The corrections in force of an exit by other centrals than the one it was at, each with what it changes: of what counts, `is_whole`: all of it; or
+    /// of what is beyond what that central says.
+    fn corrected_elsewhere(
+        &self,
+        exit: &Event,
+        (fee, method): (i64, &String),
+        counts: bool,
+        is_whole: bool,
+    ) -> Result<Vec<(Event, i64)>, StoreError> {
+        let (Body::Exit(told), id) = (&exit.body, exit.fact_id()) else { return Ok(Vec::new()) };
+        let is_lower = counts && is_whole && fee != told.fee.0;
+        let is_paid_otherwise = counts && *method != TakenAs::of(exit, told, told.fee).method;
+        let stay = exit.exit_stay().or(exit.event_id.as_deref());
+        let Some(stay) = stay.filter(|_| !counts || is_lower || is_paid_otherwise) else { return Ok(Vec::new()) };
+        let mut said = said_of(&self.connection, stay)?;
+        said.sort_by(|a, b| a.place().cmp(&b.place()));
+        let of_fee = |it: &Correction| it.right_fee.as_ref().is_some_and(|right| right.exit == id);
+        let of_method = |it: &Correction| it.right_method.as_ref().is_some_and(|right| right.exit == id);
+        let last = |states: &dyn Fn(&Correction) -> bool| {
+            let is_it = |fact: &&Fact| matches!(&fact.event.body, Body::Correction(said) if states(said));
+            let last = said.iter().rfind(is_it);
+            last.filter(|fact| fact.event.log.central.as_str() != told.exit_central).map(|fact| &fact.event)
+        };
+        let mut in_force = Vec::new();
+        if !counts || is_lower {
+            in_force
+                .extend(last(&of_fee).map(|event| (Event::clone(event), if counts { fee - told.fee.0 } else { fee })));
+        }
+        if is_paid_otherwise {
+            in_force.extend(last(&of_method).map(|event| (Event::clone(event), 0)));
+        }
+        in_force.dedup_by(|method, fee| (&method.0.log, method.0.seq) == (&fee.0.log, fee.0.seq));
+        Ok(in_force)
     }
 
     fn changes(&mut self, lines: impl Iterator<Item = ChangeLine<i64>>) -> Result<Vec<SheetFact>, StoreError> {
@@ -346,7 +431,8 @@ impl Reader {
 /// Whether it came in at a gate of a shift, by its person, in its time.
 fn is_of(shift: &Shift, (from_ms, until_ms): Span, excess: &Excess) -> bool {
     let person = shift.opened.as_ref().map_or("", |opening| opening.person.as_str());
-    (from_ms..until_ms).contains(&excess.exit_ms)
+    excess.is_told_there
+        && (from_ms..until_ms).contains(&excess.exit_ms)
         && shift.is_at(&excess.central, &excess.edge_id)
         && crate::domain::shift::is_of(person, &excess.by)
 }

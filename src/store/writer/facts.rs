@@ -14,9 +14,8 @@ use crate::domain::event::{Body, Event};
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::received::{PaymentAssigned, PaymentReceived};
-use crate::domain::shift::{Counted, ShiftFigures};
 use crate::domain::stay::{TakenAs, Taking};
-use crate::ledger::sheet;
+use crate::ledger::sheet::{self, Reckoning};
 use crate::ledger::storage::{
     DirtyFact, EventRef, LooseFact, Setting, SettingKind, Shift, Summary, Tables, TotalChange, TotalKey,
 };
@@ -183,10 +182,11 @@ impl Tables for Writer {
             self.connection.prepare_cached(sql)?.execute((exit_ms, fact))?;
             return Ok(());
         }
-        let sql = "INSERT OR REPLACE INTO taking VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let sql = "INSERT OR REPLACE INTO taking VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
         let (by, method, camera_type) = (&told_apart.by, &told_apart.method, &told_apart.camera_type);
         let also = (!taking.also.is_empty()).then(|| serde_json::json!(taking.also).to_string());
-        let values = (exit_ms, fact, central, edge_id, by, method, camera_type, fee.0, also);
+        let told_there = (taking.told_there != *fee).then_some(taking.told_there.0);
+        let values = (exit_ms, fact, central, edge_id, by, method, camera_type, fee.0, also, told_there);
         self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
@@ -235,7 +235,7 @@ impl Tables for Writer {
         self.books().write(shift, opened, closed)
     }
 
-    fn shift_figures(&mut self, shift: &Shift) -> Result<(ShiftFigures, Vec<Counted>), StoreError> {
+    fn shift_figures(&mut self, shift: &Shift) -> Result<Reckoning, StoreError> {
         sheet::figures(&mut self.books(), shift)
     }
 

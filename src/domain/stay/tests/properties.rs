@@ -301,7 +301,17 @@ fn expect_step(facts: &[Fact], before: &Resolution, fact: &Fact, changed: Vec<St
         let (central, edge_id) = (exit.exit_central.clone(), exit.exit_edge.clone());
         let told_apart = TakenAs::of(&fact.event, exit, fee);
         let also = Vec::new();
-        expected.takings.push(Taking { fact: fact.id.clone(), central, edge_id, exit_ms, fee, told_apart, also });
+        let told_there = fee;
+        expected.takings.push(Taking {
+            fact: fact.id.clone(),
+            central,
+            edge_id,
+            exit_ms,
+            fee,
+            told_apart,
+            also,
+            told_there,
+        });
         expected.takings.sort_by(|a, b| a.fact.cmp(&b.fact));
     }
     let mut after = resolve(&[facts, std::slice::from_ref(fact)].concat());
