@@ -350,6 +350,10 @@ fn whatever_a_gate_sends_is_read_or_kept_as_an_opening_or_counted_at_its_camera(
         ("e1", json, wide, Read),
         ("e1", json, plain.replace("PLATE", "PLATE\t").into(), Read),
         ("127.0.0.1", json, r#"{"type":"ENTRY","data":{"plate_text":"PLATE"}}"#.into(), Read),
+        // A camera that says which plate it read, at a gate whose lane says the rest.
+        ("out", json, r#"{"camera":"out","time":"","results":[{"plate":"PLATE","score":0.9}]}"#.into(), Read),
+        ("out", json, r#"{"eventType":"ANPR","channelName":"out","ANPR":{"licensePlate":"PLATE"}}"#.into(), Read),
+        ("e1", json, r#"{"type":"lpr","camera":"e1","plate":"PLATE"}"#.into(), Counted(400)),
         // No JSON, or nothing that tells how it is meant.
         ("e1", json, plain.replace("}}", ",}}").into(), Kept("ENTRY")),
         ("e1", json, plain.replace('"', "'").into(), Kept("ENTRY")),
@@ -513,14 +517,34 @@ fn time(now_s: i64, ago_s: i64) -> impl Strategy<Value = Spelled> {
         json!(local.replace('-', "/")),
         json!(local.replace(['-', ' ', ':'], "")),
         json!(format!("{day} {}", &local[11..])),
+        json!(format!("{day}, {}", &local[11..])),
+        json!(format!("{} ngày {day}", &local[11..])),
+        json!(format!("{}h{}m{}s {day}", &local[11..13], &local[14..16], &local[17..])),
+        json!(format!("{local} GMT+7")),
+        json!(format!("{local} ICT")),
+        json!(format!("{}.500", local.replace(['-', ' ', ':'], ""))),
+        json!({"seconds": second, "nanos": 0}),
+        json!({"$date": second * 1_000}),
     ]
     .into_iter()
     .flat_map(|told| {
         ["timestamp", "time", "dateTime", "event_time"].map(|key| spelled(key, told.clone(), kept.clone()))
     })
     .collect();
-    let odd =
-        [json!("hôm qua"), json!(-5), json!({}), json!(second + 86_400), json!(second - 40 * 86_400), json!("07:30")];
+    let odd = [
+        json!("hôm qua"),
+        json!(-5),
+        json!({}),
+        json!(second + 86_400),
+        json!(second - 40 * 86_400),
+        json!("07:30"),
+        json!(format!("{} {}", &local[11..], &local[..7])),
+        json!(format!("{day} {} -05", &local[11..16])),
+        json!(format!("{local} CST")),
+        json!([second]),
+        // As some languages print a number, without its last digits.
+        json!("1.79605e+09"),
+    ];
     spellings.extend(odd.map(|told| nonsense("timestamp", told)));
     one_of(spellings)
 }
@@ -536,6 +560,10 @@ fn amount(vnd: i64) -> impl Strategy<Value = Spelled> {
         json!(format!("{thousands}k")),
         json!(format!("{thousands} nghìn")),
         json!(format!("VND {thousands}.000")),
+        json!(format!("{thousands}'000")),
+        json!(format!("{thousands} K")),
+        json!(format!("0,0{thousands} triệu")),
+        json!({"amount": vnd, "currency": "VND"}),
         // Read as so many đồng: noted.
         json!(format!("{thousands}.00")),
     ]
@@ -543,16 +571,27 @@ fn amount(vnd: i64) -> impl Strategy<Value = Spelled> {
     .flat_map(|told| ["fee", "amount", "số tiền"].map(|key| spelled(key, told.clone(), vnd)))
     .collect();
     spellings.extend(
-        [json!("nothing"), json!(-1), json!(2.5), json!([]), json!(200_000_000)].map(|told| nonsense("fee", told)),
+        [
+            json!("nothing"),
+            json!(-1),
+            json!(2.5),
+            json!([]),
+            json!(200_000_000),
+            json!("25000 5000"),
+            json!("25.000 đ/giờ"),
+            json!("1.500k"),
+            json!({"amount": 25, "currency": "USD"}),
+        ]
+        .map(|told| nonsense("fee", told)),
     );
     one_of(spellings)
 }
 
 fn vehicle() -> impl Strategy<Value = Spelled> {
     let known = [
-        ("moto", ["MOTO", " Xe máy ", "motorcycle", "xe_may"]),
-        ("car", ["Ô tô", "CAR", "sedan", "xe hơi"]),
-        ("truck", ["xe tải", "Truck", "LORRY", "Xe Tai"]),
+        ("moto", ["MOTO", " Xe máy ", "motorcycle", "xe_may", "two-wheel", "摩托车"]),
+        ("car", ["Ô tô", "CAR", "sedan", "xe hơi", "ô tô 7 chỗ", "SaloonCar"]),
+        ("truck", ["xe tải", "Truck", "LORRY", "Xe Tai", "MidTruck", "xe tải nhẹ"]),
     ];
     let known = known.into_iter().flat_map(|(kept, told)| {
         told.into_iter()
@@ -573,6 +612,13 @@ fn spelled_plate(plate: &str) -> impl Strategy<Value = Spelled> {
         format!(" {front} · {back} "),
         plate.replace('A', "А"),
         format!("{front}/{back}"),
+        format!("{front}+{back}"),
+        format!("{front}\\n{back}"),
+        format!("{front}<br>{back}"),
+        format!("{front}{back} 0.93"),
+        format!("{front}{back};0.93"),
+        format!("VN {front}-{back}"),
+        format!("{front}-{back} (trắng)"),
     ];
     let spellings = spellings.into_iter().flat_map(|told| keys.map(|key| spelled(key, json!(told), plate)));
     one_of(spellings.collect())

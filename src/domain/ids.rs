@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::told::word::{is_mark, plain};
+
 /// Longest central id, in bytes.
 pub const MAX_CENTRAL_ID_BYTES: usize = 63;
 
@@ -14,6 +16,8 @@ pub const MAX_CENTRAL_ID_BYTES: usize = 63;
 pub const MAX_EDGE_ID_BYTES: usize = 64;
 /// Of the mark of a name in another script, and how it is made: FNV-1a.
 const MARK_DIGITS: usize = 6;
+/// The last letter of the scripts whose letters are Latin ones with marks.
+const LAST_LATIN: char = '\u{24f}';
 const FNV_BASIS: u32 = 0x811c_9dc5;
 const FNV_PRIME: u32 = 0x0100_0193;
 
@@ -74,23 +78,24 @@ impl EdgeId {
         }
     }
 
-    /// The nearest id to a text: `Cong-A` of `Cổng A`, `edge` where nothing is said. Where all its letters are of a script that has none near
-    /// them, a mark made of them stands behind, so that 入口1 and 出口1 are two: `1-d4b18c`.
+    /// The nearest id to a text, the same however its accents are written: `Cong-A` of `Cổng A`, `edge` where nothing is said. Where letters
+    /// or digits are of a script that has none near them, or the text is too long, a mark made of all of it stands behind, so that 入口1 and
+    /// 出口1 are two: `1-d4b18c`.
     pub fn near(text: &str) -> Self {
         let is_sign = |c: char| matches!(c, '.' | '-' | '_' | ':');
+        let text: String = text.trim().chars().filter(|c| !is_mark(*c)).map(plain).collect();
         let words = text.split(|c: char| !c.is_alphanumeric() && !is_sign(c));
-        let plain = |word: &str| -> String {
-            let plain = word.chars().map(super::told::word::plain).filter(char::is_ascii);
-            plain.filter(|c| c.is_ascii_alphanumeric() || is_sign(*c)).collect()
-        };
-        let parts: Vec<String> = words.map(plain).filter(|part| !part.is_empty()).collect();
-        let id: String = parts.join("-").chars().take(MAX_EDGE_ID_BYTES).collect();
-        let is_foreign = text.chars().any(char::is_alphabetic) && !id.bytes().any(|byte| byte.is_ascii_alphabetic());
-        let id = if id.bytes().any(|byte| byte.is_ascii_alphanumeric()) { id } else { "edge".to_owned() };
-        if !is_foreign {
+        let latin =
+            |word: &str| -> String { word.chars().filter(|c| c.is_ascii_alphanumeric() || is_sign(*c)).collect() };
+        let parts: Vec<String> = words.map(latin).filter(|part| !part.is_empty()).collect();
+        let all = parts.join("-");
+        let is_foreign =
+            text.chars().any(|c| c.is_alphanumeric() && c > LAST_LATIN) || (all.is_empty() && !text.is_ascii());
+        let id = if all.bytes().any(|byte| byte.is_ascii_alphanumeric()) { all } else { "edge".to_owned() };
+        if !is_foreign && id.len() <= MAX_EDGE_ID_BYTES {
             return Self(id);
         }
-        let mark = text.trim().bytes().fold(FNV_BASIS, |mark, byte| (mark ^ u32::from(byte)).wrapping_mul(FNV_PRIME));
+        let mark = text.bytes().fold(FNV_BASIS, |mark, byte| (mark ^ u32::from(byte)).wrapping_mul(FNV_PRIME));
         let id: String = id.chars().take(MAX_EDGE_ID_BYTES - "-".len() - MARK_DIGITS).collect();
         Self(format!("{id}-{:06x}", mark >> 8))
     }
@@ -347,12 +352,34 @@ mod tests {
             ("出口", "edge-162c48"),
             ("入口1", "1-d4b18c"),
             ("出口1", "1-5ab60d"),
+            ("Co\u{302}\u{309}ng A", "Cong-A"),
             ("Süd", "Sd"),
             ("a b\n", "a-b"),
-            (&"x".repeat(65), &"x".repeat(64)),
         ] {
             assert_eq!(EdgeId::new(bad), Err(IdError::Edge(near.to_owned())), "{bad}");
         }
+        let [long, longer] = ["1", "2"].map(|end| format!("Cổng {}{end}", "x".repeat(80)));
+        let names = [
+            "入口1",
+            "出口1",
+            "入口2",
+            "Cổng 入口",
+            "Cổng 出口",
+            "Cổng",
+            "Вход 1",
+            "Выход 1",
+            "ประตู ๑",
+            "ประตู ๒",
+            "١",
+            "٢",
+            "1",
+            long.as_str(),
+            longer.as_str(),
+        ];
+        let ids: std::collections::BTreeSet<_> = names.iter().map(|name| EdgeId::near(name)).collect();
+        assert_eq!(ids.len(), names.len(), "two names are two gates: {ids:?}");
+        assert!(ids.iter().all(|id| EdgeId::new(id.as_str()).as_ref() == Ok(id)), "{ids:?}");
+        assert_eq!(EdgeId::near("Cổng 入口"), EdgeId::near("Co\u{302}\u{309}ng 入口"), "however it is written");
     }
 
     #[test]

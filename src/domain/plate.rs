@@ -2,6 +2,7 @@
 //!
 //! To teach the form of a new kind of plate, add a line to [`FORMS`] (and to [`SHOWN_SERIES`] if it has a Đ).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -13,6 +14,9 @@ use super::told::word::{folded, narrow};
 /// Shortest and longest plate key, in characters.
 pub const MIN_PLATE_CHARS: usize = 6;
 pub const MAX_PLATE_CHARS: usize = 12;
+
+/// Words of a text among which a plate is looked for.
+const MOST_WORDS: usize = 8;
 
 /// Longest form for people that an edge may give, in characters.
 pub const MAX_VIEW_CHARS: usize = 20;
@@ -45,7 +49,13 @@ const SHOWN_SERIES: &[(&str, &str)] = &[("MD", "MĐ"), ("TD", "TĐ")];
 const FIRST_PROVINCE: &str = "11";
 
 /// Between the parts of a plate, beside blanks, line ends and dashes.
-const SEPARATORS: &str = "-._/\\|,:;·•‧∙⋅・･°'\"`´()[]{}<>−\u{ad}\u{30fb}\u{180e}";
+const SEPARATORS: &str = "-._/\\|,:;+·•‧∙⋅・･․。、●▪◦∶°'\"`´‘’“”«»()[]{}<>−﹣\u{ad}\u{30fb}\u{180e}";
+/// Between words, of which one may be a plate and the next something else.
+const WORD_ENDS: &str = "/\\|,:;_+()[]{}<>\"'";
+/// Where a program wrote a line end of a plate in two lines as another program's text has it.
+const LINE_ENDS: [&str; 7] = ["\\r\\n", "\\n", "\\r", "\\t", "<br>", "<br/>", "<br />"];
+/// Of whose country a plate is, folded.
+const COUNTRY: [&str; 3] = ["vn", "vnm", "vietnam"];
 /// Letters of other scripts that look like Latin ones, upper case, as cameras and keyboards give them.
 const LOOK_ALIKES: &[(&str, char)] = &[
     ("АΑ", 'A'),
@@ -155,6 +165,8 @@ pub enum PlateError {
     /// What cameras and people write where they could not read one.
     #[error("that says that no plate was read; a plate has digits, not all 0, and is no word")]
     None,
+    #[error("more stands here than the plate {0}: write it alone")]
+    Beside(PlateId),
     #[error("the form of a plate for people has at most 20 characters and no control characters")]
     View,
 }
@@ -170,15 +182,83 @@ impl PlateId {
     /// # Errors
     /// As [`Self::parse`], and [`PlateError::None`].
     pub fn told(text: &str) -> Result<Self, PlateError> {
+        let text = &*in_lines(text);
         let read = |text: &str| if says_none(text) { Err(PlateError::None) } else { Self::parse(text) };
         let whole = read(text);
-        match (&whole, without_score(text).map(read)) {
-            // `51F 000 0.12` is a plate in parts; only behind one that is whole without it a number can be a score.
-            (Ok(all), Some(Ok(plate))) if all.is_of_a_form() || !plate.is_of_a_form() => whole,
-            (_, Some(Ok(plate))) => Ok(plate),
+        // `51F 000 0.12` is a plate in parts; only beside one that is whole without it something else can stand.
+        if whole.as_ref().is_ok_and(Self::is_of_a_form) {
+            return whole;
+        }
+        let scored = without_score(text).map(read);
+        if let Some(Ok(plate)) = &scored
+            && plate.is_of_a_form()
+        {
+            return Ok(plate.clone());
+        }
+        if let Some(plate) = Self::within(text, whole.is_ok()) {
+            return Ok(plate);
+        }
+        match (&whole, scored) {
+            (Err(_), Some(Ok(plate))) => Ok(plate),
             (_, Some(Err(PlateError::None))) => Err(PlateError::None),
             _ => whole,
         }
+    }
+
+    /// As [`Self::told`], of a person or a list, who write a plate and nothing else.
+    ///
+    /// # Errors
+    /// As [`Self::told`], and [`PlateError::Beside`].
+    pub fn alone(text: &str) -> Result<Self, PlateError> {
+        Self::told(text)
+            .and_then(|plate| if plate.is_written(text) { Ok(plate) } else { Err(PlateError::Beside(plate)) })
+    }
+
+    /// Whether more stands in the text it was told by than the plate, and how sure a camera is of it.
+    pub fn has_beside(&self, text: &str) -> bool {
+        let text = &*in_lines(text);
+        !self.is_written(text) && !without_score(text).is_some_and(|plate| self.is_written(plate))
+    }
+
+    /// The one Vietnamese plate among the words of a text: `VN 51F-123.45`, `51F-123.45;0.95`, `xe 51F-123.45 (trắng)`. `may_be_one`: all of
+    /// it may be a plate of another country, and only what surely is no part of one can stand beside it.
+    fn within(text: &str, may_be_one: bool) -> Option<Self> {
+        // A sign that was not read belongs to the plate.
+        if text.contains(['?', '*', '\u{fffd}']) || text.trim_end().ends_with('#') {
+            return None;
+        }
+        let is_end = |c: char| c.is_whitespace() || WORD_ENDS.contains(c);
+        let words: Vec<&str> = text.split(is_end).filter(|word| !word.is_empty()).take(MOST_WORDS).collect();
+        let is_beside = |word: &&str| {
+            let is_number = !word.contains(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '%'));
+            !may_be_one || is_number || COUNTRY.contains(&folded(word).as_str())
+        };
+        // The longest first: of a plate in parts the first two may be one as well.
+        for count in (1..=words.len()).rev() {
+            let mut found = None;
+            for (at, run) in words.windows(count).enumerate() {
+                let beside = words.iter().take(at).chain(words.iter().skip(at + count));
+                let plate = Self::parse(&run.concat()).ok();
+                let Some(plate) =
+                    plate.filter(|plate| plate.is_of_a_province() && beside.copied().all(|word| is_beside(&word)))
+                else {
+                    continue;
+                };
+                if found.as_ref().is_some_and(|other| *other != plate) {
+                    return None;
+                }
+                found = Some(plate);
+            }
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    /// Whether it has the shape of a Vietnamese one of a province, which no word and no number has.
+    fn is_of_a_province(&self) -> bool {
+        FORMS.iter().any(|form| form.shape.starts_with("pp") && form.fits(self.as_str()))
     }
 
     /// Whether it has the shape of a Vietnamese one.
@@ -241,7 +321,15 @@ fn is_separator(character: char) -> bool {
         || character.is_control()
         || SEPARATORS.contains(character)
         // Dashes, invisible marks, directions of writing.
-        || matches!(character, '\u{2000}'..='\u{2015}' | '\u{2028}'..='\u{202f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+        || matches!(character, '\u{2000}'..='\u{2015}' | '\u{2028}'..='\u{202f}' | '\u{2060}'..='\u{2064}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
+}
+
+/// The text with line ends where a program wrote them as signs.
+fn in_lines(text: &str) -> Cow<'_, str> {
+    if !text.contains(['\\', '<']) {
+        return text.into();
+    }
+    LINE_ENDS.iter().fold(Cow::from(text), |text, sign| text.replace(sign, "\n").into())
 }
 
 /// A text without what some cameras write behind the plate: how sure they are, from 0 to 1 or in percent. `None`: it has none.
@@ -562,6 +650,48 @@ mod tests {
         for scored in ["51F97022 0.95", "51F-970.22 (0,9512)", "51F 97022\t1.0", "51F97022 95%", "51F97022 [95.5%]"] {
             assert_eq!(PlateId::told(scored).unwrap().as_str(), "51F97022", "{scored}");
         }
+        for beside in [
+            "51F97022|0.95",
+            "51F97022;0.95",
+            "51F-970.22,0.95",
+            "51F97022_0.95",
+            "51F97022 95",
+            "51F97022 [95]",
+            "51F-970.22 (VN)",
+            "51F-970.22/VN",
+            "51F-970.22 VN",
+            "VN 51F-970.22",
+            "VN: 51F 970.22",
+            "Biển số: 51F-970.22",
+            "xe 51F-970.22 (trắng)",
+            "white 51F 970.22",
+            "#1 51F97022",
+        ] {
+            let plate = PlateId::told(beside).unwrap();
+            assert_eq!(plate.as_str(), "51F97022", "{beside}");
+            assert_eq!(plate.has_beside(beside), !plate.is_written(beside), "{beside}");
+            assert!(matches!(PlateId::alone(beside), Err(PlateError::Beside(_))), "{beside}");
+        }
+        for line_end in
+            ["51F\\n970.22", "51F\\r\\n970.22", "51F<br>970.22", "51F<br/>970.22", "51F+970.22", "51F’970.22"]
+        {
+            assert_eq!(PlateId::told(line_end).unwrap().as_str(), "51F97022", "{line_end}");
+            assert!(!PlateId::told(line_end).unwrap().has_beside(line_end), "{line_end}");
+        }
+        for (several, read) in [
+            ("51F-970.22;51F-970.23", None),
+            ("51F 1234 ?", None),
+            ("51F-970.2 *", None),
+            ("51F 1234 #", None),
+            ("51F-970.22;51F-970.22", Some("51F97022")),
+            // Of another country, as a whole.
+            ("KA 51 AB 1234", Some("KA51AB1234")),
+            ("WAW 12345", Some("WAW12345")),
+            ("WAW12345 95%", Some("WAW12345")),
+            ("TM-12-34 0.95", Some("TM1234")),
+        ] {
+            assert_eq!(PlateId::told(several).ok().as_ref().map(PlateId::as_str), read, "{several}");
+        }
         for (parts, key) in [
             ("29-B1 123.45", "29B112345"),
             ("10A000\n0.12", "10A000012"),
@@ -608,8 +738,8 @@ mod tests {
             };
             let spelled: String = key.chars().zip(&separators).flat_map(|(c, mark)| mark.chars().chain([latin(c)])).collect();
             let plate = PlateId::parse(&key).unwrap();
-            // Behind a whole plate such a number says how sure a camera is: with it, it is no plate there is.
-            prop_assume!(plate.is_of_a_form() || without_score(&spelled).is_none());
+            // Beside a whole plate something else can stand: with it, it is no plate there is.
+            prop_assume!(plate.is_of_a_form());
             prop_assert_eq!(PlateId::told(&spelled), Ok(plate), "{}", spelled);
         }
 

@@ -139,7 +139,7 @@ impl Subscription {
                 problems.push(FieldProblem::bad_text(format!("{field}.{name}"), max_chars));
             }
         }
-        if let Err(error) = PlateId::told(&self.plate_number) {
+        if let Err(error) = PlateId::alone(&self.plate_number) {
             let message = error.to_string();
             problems.push(FieldProblem::new(
                 format!("{field}.plate_number"),

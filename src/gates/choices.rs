@@ -34,6 +34,15 @@ impl Choices {
     pub fn plate<'v>(&mut self, told: Vec<Saying<'v>>) -> Chosen<'v, PlateId> {
         let choice = choose(told, read_plate, PlateId::eq);
         self.note(&choice, |plate| alike(plate.as_str()), None);
+        if let (Some(told), Some(plate)) = (choice.told, &choice.read)
+            && told::text(Some(told.value)).ok().flatten().is_some_and(|text| plate.has_beside(&text))
+        {
+            let (vi, en) = (
+                format!("còn chữ khác ngoài biển số: ghi là {plate}"),
+                format!("more stands here than a plate: {plate} is recorded"),
+            );
+            self.notes.push(Note::new(name_of(told), "beside", vi, en));
+        }
         choice
     }
 
@@ -66,6 +75,17 @@ impl Choices {
             (vi, en)
         };
         self.note(&choice, shown, Some(Anomaly::FeeUncertain));
+        choice.read
+    }
+
+    /// A text that only adds: what is none is said not to be used.
+    pub fn text<'v>(&mut self, told: Vec<Saying<'v>>) -> Option<String> {
+        let mut choice = choose(told, |told: &'v Value| told::text(Some(told)), |_, _| true);
+        if choice.read.is_none() {
+            choice.unread.extend(choice.told);
+            choice.unread.retain(|told| told::text(Some(told.value)).is_err());
+        }
+        self.note(&choice, |text| alike(text), None);
         choice.read
     }
 

@@ -35,6 +35,10 @@ const DETECTION: &str = "DETECTION";
 const LOCATION_UPDATE: &str = "LOCATION_UPDATE";
 const KINDS: [&str; 6] = [ENTRY, EXIT, DETECTION, LOCATION_UPDATE, "UPDATE", "DELETE"];
 
+/// What cameras call an event that says which plate they read and no more, folded.
+const READINGS: [&str; 8] =
+    ["anpr", "lpr", "alpr", "alprgroup", "recognition", "platerecognition", "platedetected", "licenseplate"];
+
 /// A key that nobody reads is said, of so many.
 pub(super) const MOST_UNREAD_NOTES: usize = 10;
 
@@ -232,6 +236,8 @@ impl EventReport {
             ));
             choices.doubts.insert(Anomaly::TimeUncertain);
         }
+        let event_id = choices.text(top.in_order(fields::EVENT_ID));
+        let plate_view = choices.text(fields.in_order(fields::PLATE_VIEW));
         let Choices { mut notes, doubts } = choices;
         for (place, part) in [("data.", data), ("", said)] {
             // Without a plate all that stands in `data` is named beside that.
@@ -257,11 +263,11 @@ impl EventReport {
             camera_type,
             direction,
             timestamp: times.collect(),
-            event_id: top.text(fields::EVENT_ID),
+            event_id,
             data: EventData {
                 keys: keys.into_iter().map(bounded).collect(),
                 plate_text,
-                plate_view: fields.text(fields::PLATE_VIEW),
+                plate_view,
                 confidence: fields.get(fields::CONFIDENCE).cloned(),
                 fee: fee.value().cloned(),
                 paid: fields.get(fields::PAID).cloned(),
@@ -275,6 +281,23 @@ impl EventReport {
             notes,
             doubts,
         })
+    }
+
+    /// An event of a camera that says which plate it read, and not what happened, as the `DETECTION` it is, with what is said of that; where
+    /// no lane of its gate says which way it went, or it says something else, as it is.
+    pub fn of_a_reading(mut said: Value, lane: impl Fn(&str) -> Option<Direction>) -> (Value, Option<Note>) {
+        let part = said.get("data").unwrap_or(&Value::Null);
+        let fields = Fields::of(&[&said, part]);
+        let words = fields.in_order(fields::EVENT).into_iter().filter_map(|told| told::text(Some(told.value)).ok()?);
+        let says_no_more = words.map(|word| folded(&word)).all(|word| READINGS.contains(&word.as_str()));
+        let gate = CameraId::read(fields.get(fields::GATE));
+        let direction = gate.and_then(|gate| lane(&gate.edge_id()));
+        let Some(direction) = direction.filter(|_| says_no_more && fields::plate_within(&said).is_some()) else {
+            return (said, None);
+        };
+        let Some(event) = said.as_object_mut() else { return (said, None) };
+        event.insert("type".to_owned(), DETECTION.into());
+        (said, Some(way::of_lane("type", direction)))
     }
 
     /// The report as the ledger takes it. `gate`: what the settings say of an edge. `zone`: of the site's clock.

@@ -166,12 +166,13 @@ impl OpenRequest {
         let plate = choices.plate(fields.in_order(fields::PLATE));
         let direction = choices.way(&fields.in_order(fields::DIRECTION));
         let fee = choices.fee(fields.in_order(fields::FEE));
+        let plate_view = choices.text(fields.in_order(fields::PLATE_VIEW));
         let notes = choices.notes.into_iter().chain(unknown(&fields, fields::OF_OPEN));
         Ok(Self {
             edge_id,
             plate_id: text(plate.value(), "plate_id")?.unwrap_or_default(),
             action: text(fields.get(fields::ACTION), "action")?,
-            plate_view: fields.text(fields::PLATE_VIEW),
+            plate_view,
             direction: text(direction.value(), "direction")?,
             camera_type,
             confidence: fields.get(fields::CONFIDENCE).cloned(),
@@ -217,11 +218,12 @@ impl DetectionRequest {
         let camera_type = vehicle_of(&fields, &mut choices);
         let plate = choices.plate(fields.in_order(fields::PLATE));
         let direction = choices.way(&fields.in_order(fields::DIRECTION));
+        let plate_view = choices.text(fields.in_order(fields::PLATE_VIEW));
         let notes = choices.notes.into_iter().chain(unknown(&fields, fields::OF_DETECTION));
         Ok(Self {
             edge_id: gate(&fields)?.edge_id(),
             plate_id: text(plate.value(), "plate_id")?.unwrap_or_default(),
-            plate_view: fields.text(fields::PLATE_VIEW),
+            plate_view,
             direction: text(direction.value(), "direction")?,
             camera_type,
             confidence: fields.get(fields::CONFIDENCE).cloned(),

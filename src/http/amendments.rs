@@ -204,7 +204,7 @@ impl CorrectionRequest {
                 "say what to correct: plate_id, plate_view, camera_type, fee, paid, exit_plate_id, or void: false",
             ));
         }
-        let mut read = |field: &'static str, text: String| match PlateId::told(&text) {
+        let mut read = |field: &'static str, text: String| match PlateId::alone(&text) {
             Ok(plate) => Some(plate),
             Err(error) => {
                 problems.push(FieldProblem::new(

@@ -118,8 +118,11 @@ pub(super) async fn take_sent(
 async fn take_event(worker: &Worker, caller: &Caller, edge_id: Option<&str>, event: Value) -> Result<Taken, ApiError> {
     let names_one = gate_named_in(&event).is_some();
     let event = if names_one { event } else { with_camera(event, sender_of(caller, edge_id, None)) };
+    let config = worker.shared.config();
+    let (event, of_lane) = EventReport::of_a_reading(event, |edge_id| config.lane(edge_id));
     match EventReport::read(&event) {
         Ok(mut report) => {
+            report.notes.extend(of_lane);
             if !names_one && edge_id.is_none() && !matches!(caller.who, Who::Edge(_)) {
                 report.notes.push(address_for_camera(&report.edge_id()));
             }

@@ -137,6 +137,7 @@ pub fn document() -> Value {
     if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         schemas.extend(partial_schemas(schemas));
         schemas.values_mut().for_each(say_success);
+        schemas.values_mut().for_each(leave_defaults_out);
     }
     document
 }
@@ -147,6 +148,18 @@ fn say_success(schema: &mut Value) {
     parts.into_iter().flatten().for_each(say_success);
     if let Some(success) = schema.pointer_mut("/properties/success").and_then(Value::as_object_mut) {
         *success = Map::from_iter([("type".to_owned(), json!("boolean")), ("const".to_owned(), json!(true))]);
+    }
+}
+
+/// What may be absent has no default that is null: most of it takes none, and validators hold the two against each other.
+fn leave_defaults_out(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            fields.retain(|key, value| key != "default" || !value.is_null());
+            fields.values_mut().for_each(leave_defaults_out);
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(leave_defaults_out),
+        _ => {}
     }
 }
 
@@ -306,6 +319,11 @@ mod tests {
                 assert_eq!(seen.entry(name.clone()).or_insert_with(|| schema.clone()), &schema, "{name}");
             }
         }
+    }
+
+    #[test]
+    fn no_default_is_of_a_kind_that_its_field_does_not_take() {
+        assert!(!document().to_string().contains("\"default\":null"));
     }
 
     #[test]

@@ -106,7 +106,7 @@ fn with_blanks_between_digits(text: &str) -> String {
     kept
 }
 
-fn is_dong(unit: &str) -> bool {
+pub(super) fn is_dong(unit: &str) -> bool {
     unit == "₫" || DONG.contains(&super::word::folded(unit).as_str())
 }
 

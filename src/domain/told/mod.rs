@@ -6,6 +6,7 @@
 
 pub mod amount;
 pub mod chosen;
+mod civil;
 pub mod fields;
 pub mod moment;
 pub mod payment;
@@ -20,6 +21,9 @@ use super::problem::FieldProblem;
 /// What was told and is not used as told: which field, why, and what was done instead.
 pub type Note = FieldProblem;
 
+/// A number in parts is exact below this.
+const EXACT_BELOW: f64 = 1e15;
+
 /// A text, or a number where a program writes one for a text. `None`: it says nothing (absent, null, blank).
 ///
 /// # Errors
@@ -28,9 +32,12 @@ pub fn text(value: Option<&Value>) -> Result<Option<String>, NoText> {
     match value {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.trim().is_empty())),
-        Some(Value::Number(number)) => {
-            Ok(Some(whole(number).map_or_else(|| number.to_string(), |whole| whole.to_string())))
-        }
+        Some(Value::Number(number)) => match (whole(number), number.is_f64().then(|| number.as_f64()).flatten()) {
+            (Some(whole), _) => Ok(Some(whole.to_string())),
+            // As a number it has lost digits already: nobody knows what was told.
+            (None, Some(float)) if float.abs() >= EXACT_BELOW => Err(NoText),
+            _ => Ok(Some(number.to_string())),
+        },
         Some(_) => Err(NoText),
     }
 }
@@ -38,7 +45,7 @@ pub fn text(value: Option<&Value>) -> Result<Option<String>, NoText> {
 /// A whole number, also as programs write one that know only parts of one: `51012300.0`.
 #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and far below 2^53")]
 pub fn whole(number: &Number) -> Option<i64> {
-    let of_float = |float: f64| (float.fract() == 0.0 && float.abs() < 1e15).then_some(float as i64);
+    let of_float = |float: f64| (float.fract() == 0.0 && float.abs() < EXACT_BELOW).then_some(float as i64);
     number.as_i64().or_else(|| of_float(number.as_f64()?))
 }
 
@@ -49,12 +56,16 @@ pub struct NoText;
 
 /// A number between 0 and 1: as such, as a text, or in percent (`96`, `"96 %"`). `None`: it says nothing that can be one.
 pub fn confidence(value: Option<&Value>) -> Option<f64> {
-    let number = match value? {
-        Value::Number(number) => number.as_f64()?,
-        Value::String(text) => text.trim().trim_end_matches('%').trim().replace(',', ".").parse().ok()?,
+    let (number, is_percent) = match value? {
+        Value::Number(number) => (number.as_f64()?, false),
+        Value::String(text) => {
+            let text = text.trim();
+            let number = text.trim_end_matches('%');
+            (number.trim().replace(',', ".").parse().ok()?, number != text)
+        }
         _ => return None,
     };
-    let share = if number > 1.0 { number / 100.0 } else { number };
+    let share = if is_percent || number > 1.0 { number / 100.0 } else { number };
     Some(share).filter(|share| (0.0..=1.0).contains(share))
 }
 
@@ -67,9 +78,10 @@ pub fn flag(value: Option<&Value>) -> Option<bool> {
             1.0 => Some(true),
             _ => None,
         },
-        Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
-            "true" | "1" | "yes" => Some(true),
-            "false" | "0" | "no" | "" => Some(false),
+        Value::String(text) => match word::folded(text).as_str() {
+            "true" | "1" | "yes" | "y" | "on" | "co" => Some(true),
+            "false" | "0" | "no" | "n" | "off" | "khong" => Some(false),
+            _ if text.trim().is_empty() => Some(false),
             _ => None,
         },
         _ => None,
@@ -89,13 +101,14 @@ mod tests {
             (json!(29_112_345), Some("29112345")),
             (json!(51_012_300.0), Some("51012300")),
             (json!(3.5), Some("3.5")),
+            (json!(12_345_678_901_234_567_890_u64), Some("12345678901234567890")),
             (json!(" "), None),
             (json!(null), None),
         ] {
             assert_eq!(text(Some(&told)).unwrap().as_deref(), read, "{told}");
         }
         assert_eq!(text(None), Ok(None));
-        for odd in [json!({}), json!([]), json!(true)] {
+        for odd in [json!({}), json!([]), json!(true), json!(1e20), json!(2_026_113_021_440_512_345_678_901.0)] {
             assert_eq!(text(Some(&odd)), Err(NoText), "{odd}");
         }
     }
@@ -108,6 +121,9 @@ mod tests {
             (json!("0,5"), Some(0.5)),
             (json!(96), Some(0.96)),
             (json!("96 %"), Some(0.96)),
+            (json!("1%"), Some(0.01)),
+            (json!("0,5 %"), Some(0.005)),
+            (json!("100%"), Some(1.0)),
             (json!(1), Some(1.0)),
             (json!(0), Some(0.0)),
             (json!(-1), None),
@@ -127,6 +143,10 @@ mod tests {
             (json!(1), Some(true)),
             (json!(0), Some(false)),
             (json!("no"), Some(false)),
+            (json!("Có"), Some(true)),
+            (json!("không"), Some(false)),
+            (json!("ON"), Some(true)),
+            (json!(" "), Some(false)),
             (json!("perhaps"), None),
             (json!({}), None),
         ] {

@@ -1,12 +1,11 @@
 //! Moments: when a gate says that something happened.
 
-use jiff::civil::DateTime;
 use jiff::fmt::rfc2822;
 use jiff::fmt::temporal::DateTimeParser;
 use jiff::tz::Offset;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::word::folded;
+use super::civil;
 use crate::domain::time::SiteZone;
 
 /// It cannot be read as a moment.
@@ -16,6 +15,8 @@ pub struct NoMoment;
 
 /// What is below is seconds, then ms, then µs, then ns: a second of the year 5138 is the first ms of 1973.
 const SECONDS_BELOW: f64 = 1e11;
+/// Digits of a second of our days.
+const SECONDS_DIGITS: usize = 10;
 const MS_BELOW: f64 = 1e14;
 const US_BELOW: f64 = 1e17;
 const NS_BELOW: f64 = 1e20;
@@ -27,17 +28,17 @@ const FARTHEST_OFFSET_S: i32 = 14 * 3_600;
 
 const BOXED: [&str; 4] = ["$date", "seconds", "_seconds", "value"];
 
-/// Morning and afternoon, behind a clock of twelve hours, folded.
-const AM: [&str; 3] = ["am", "sa", "sang"];
-const PM: [&str; 3] = ["pm", "ch", "chieu"];
-
-/// How some languages print a local time.
-const PRINTED: [&str; 3] = ["%a %b %d %H:%M:%S %Y", "%d-%b-%Y %H:%M:%S", "%d %b %Y %H:%M:%S"];
+/// The parts of a second that some languages tell beside the seconds, and how many of them a ms has.
+const SECOND_PARTS: [(&str, i64); 4] =
+    [("nanos", 1_000_000), ("nanoseconds", 1_000_000), ("_nanoseconds", 1_000_000), ("usec", 1_000)];
+const SECONDS: [&str; 3] = ["seconds", "_seconds", "sec"];
+/// Clocks that a text may name in place of how far they stand from UTC, and how far that is, in s.
+const NAMED_CLOCKS: [(&str, i32); 4] = [("Z", 0), ("UTC", 0), ("GMT", 0), ("ICT", 7 * 3_600)];
 
 /// Reads a moment, Unix ms: a number of seconds, ms, µs or ns, also as a text; ISO 8601 in its forms; what cameras write
-/// (`2026-11-22 07:30:05.120`, `22/11/2026 07:30`, `07:30 22/11/2026`, `22/11/2026 07:30:05 SA`, `20261122073005`, `20261122 073005120`); RFC 2822, and
-/// what languages print (`Sun Nov 22 07:30:05 2026`, `/Date(1795307405120)/`, `{"$date": …}`). A text without an
-/// offset is on the site's clock. `None`: nothing is told.
+/// (see [`civil`]: `22/11/2026 07:30`, `07:30:05 ngày 22/11/2026`, `20261122073005`); RFC 2822, and what languages print
+/// (`Sun Nov 22 07:30:05 2026`, `… GMT+0700 (Indochina Time)`, `/Date(1795307405120)/`, `{"$date": …}`). A text without an offset is on the
+/// site's clock. `None`: nothing is told.
 ///
 /// # Errors
 /// [`NoMoment`]
@@ -57,7 +58,7 @@ pub fn read(value: Option<&Value>, zone: &SiteZone) -> Result<Option<i64>, NoMom
             Some((key, Value::Object(inner))) if BOXED.contains(&key.as_str()) => {
                 return inner.get("$numberLong").map_or(Err(NoMoment), |number| read(Some(number), zone));
             }
-            _ => None,
+            _ => in_two_parts(said),
         },
         Some(_) => None,
     };
@@ -77,6 +78,14 @@ fn of_number(told: f64) -> Option<i64> {
     Some(ms.round() as i64)
 }
 
+/// `{"seconds": 1795307405, "nanos": 120000000}`, and as others call the two.
+fn in_two_parts(said: &Map<String, Value>) -> Option<i64> {
+    let whole = SECONDS.iter().find_map(|key| said.get(*key))?.as_i64()?;
+    let (part, in_ms) = SECOND_PARTS.iter().find_map(|(key, in_ms)| Some((said.get(*key)?.as_i64()?, in_ms)))?;
+    let ms = part.checked_div(*in_ms).filter(|ms| said.len() == 2 && (0..1_000).contains(ms))?;
+    whole.checked_mul(1_000)?.checked_add(ms)
+}
+
 fn of_text(text: &str, zone: &SiteZone) -> Option<i64> {
     let text: String = text.chars().map(super::word::narrow).collect();
     let is_digit = |c: char| c.is_ascii_digit();
@@ -84,9 +93,14 @@ fn of_text(text: &str, zone: &SiteZone) -> Option<i64> {
         return of_digits(&text, zone).or_else(|| of_number(text.parse().ok()?));
     }
     if text.chars().all(|c| is_digit(c) || matches!(c, '.' | ',' | 'e' | 'E' | '+')) {
+        // `1.79605e+09` has lost its last digits: it is hours wrong.
+        let digits = text.split(['e', 'E']).next().unwrap_or_default().bytes().filter(u8::is_ascii_digit).count();
+        if text.contains(['e', 'E']) && digits < SECONDS_DIGITS {
+            return None;
+        }
         let number = text.replace(',', ".").parse().ok().and_then(of_number);
-        // 22.11.2026 has two points, and is no number.
-        if number.is_some() {
+        // 22.11.2026 has two points, and is no number; 20261122073005.12 is no time as one.
+        if number.is_some_and(|ms| ms <= LATEST_MS) {
             return number;
         }
     }
@@ -94,36 +108,15 @@ fn of_text(text: &str, zone: &SiteZone) -> Option<i64> {
         // What follows the ms is the zone it is shown in.
         return boxed.split(['+', '-']).next().and_then(|ms| of_number(ms.parse().ok()?));
     }
-    let printed = || {
-        let times = PRINTED.iter().filter_map(|format| DateTime::strptime(format, &text).ok());
-        times.filter_map(|local| zone.instant_ms(local)).next()
-    };
-    with_offset(&text).or_else(|| local(&text, zone)).or_else(printed)
+    with_offset(&text).or_else(|| of_clock_elsewhere(&text)).or_else(|| zone.instant_ms(civil::read(&text)?))
 }
 
 /// `20261122073005`, with or without seconds and ms: as many digits as no Unix time of our days has.
 fn of_digits(digits: &str, zone: &SiteZone) -> Option<i64> {
-    if !(digits.starts_with("19") || digits.starts_with("20")) || !matches!(digits.len(), 12 | 14 | 17) {
+    if !(digits.starts_with("19") || digits.starts_with("20")) || !matches!(digits.len(), 12 | 14 | 17 | 20) {
         return None;
     }
-    compact(digits.get(..8)?, digits.get(8..)?, zone)
-}
-
-/// `20261122` and `0730`, `073005` or `073005120`.
-fn compact(date: &str, time: &str, zone: &SiteZone) -> Option<i64> {
-    let part = |text: &str, from: usize, upto: usize| text.get(from..upto).unwrap_or("0").parse::<i16>().ok();
-    let small = |text: &str, from, upto| part(text, from, upto).and_then(|number| i8::try_from(number).ok());
-    let ms = i32::from(part(time, 6, 9)?);
-    let local = DateTime::new(
-        part(date, 0, 4)?,
-        small(date, 4, 6)?,
-        small(date, 6, 8)?,
-        small(time, 0, 2)?,
-        small(time, 2, 4)?,
-        small(time, 4, 6)?,
-        ms * 1_000_000,
-    );
-    zone.instant_ms(local.ok()?)
+    zone.instant_ms(civil::read(digits)?)
 }
 
 /// A text that says where its clock stands.
@@ -142,54 +135,48 @@ fn with_offset(text: &str) -> Option<i64> {
     Some(zoned.timestamp().as_millisecond()).filter(|_| is_on_earth(zoned.offset()))
 }
 
-fn is_on_earth(offset: Offset) -> bool {
-    offset.seconds().abs() <= FARTHEST_OFFSET_S
+/// A text whose last words say where its clock stands, in other ways than those standards know: `… GMT+7`, `… +07`, `… ICT`,
+/// `… GMT+0700 (Indochina Time)`.
+fn of_clock_elsewhere(text: &str) -> Option<i64> {
+    let text = text.strip_suffix(')').and_then(|text| text.rsplit_once('(')).map_or(text, |(before, _)| before);
+    let mut words: Vec<&str> = text.split_whitespace().collect();
+    let at = words.iter().rposition(|word| offset_of(word).is_some());
+    // It may stand at the time itself: `07:30:05+7`.
+    let (local, offset) = match at {
+        Some(at) => {
+            let offset = offset_of(words.remove(at))?;
+            (words.join(" "), offset)
+        }
+        None => {
+            let (local, offset) = text.trim_end().split_at(text.rfind('+')?);
+            (local.to_owned(), offset_of(offset)?)
+        }
+    };
+    Some(offset.to_timestamp(civil::read(&local)?).ok()?.as_millisecond())
 }
 
-/// A text on the site's clock.
-fn local(text: &str, zone: &SiteZone) -> Option<i64> {
-    let (text, half) = match text.rsplit_once(' ') {
-        Some((rest, word)) if AM.contains(&folded(word).as_str()) => (rest, Some(0)),
-        Some((rest, word)) if PM.contains(&folded(word).as_str()) => (rest, Some(12)),
-        _ => (text, None),
+/// `+7`, `+0700`, `GMT+07:00`, `UTC-5`, `ICT`. A `-` alone may join date and time: it has to have hours and minutes.
+fn offset_of(word: &str) -> Option<Offset> {
+    if let Some((_, seconds)) = NAMED_CLOCKS.iter().find(|(name, _)| *name == word) {
+        return Offset::from_seconds(*seconds).ok();
+    }
+    let bare = word.strip_prefix("GMT").or_else(|| word.strip_prefix("UTC"));
+    let signed = bare.unwrap_or(word);
+    let digits: String = signed.get(1..)?.chars().filter(|c| *c != ':').collect();
+    let (hours, minutes) = digits.split_at_checked(digits.len().min(if digits.len() == 3 { 1 } else { 2 }))?;
+    let is_number = digits.len() <= 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let sign = match signed.chars().next()? {
+        '+' => 1,
+        '-' if bare.is_some() || digits.len() == 4 => -1,
+        _ => return None,
     };
-    let (date, time) = text.split_once(['T', 't', ' ', '_']).map(|(date, time)| (date, time.trim()))?;
-    // `07:30:05 22/11/2026`
-    let (date, time) = if date.contains(':') { (time, date) } else { (date, time) };
-    if date.len() == 8 && date.bytes().chain(time.bytes()).all(|byte| byte.is_ascii_digit()) {
-        return compact(date, time, zone);
-    }
-    let mut fields = date.split(['-', '/', '.']);
-    let (first, month, last) = (fields.next()?, fields.next()?, fields.next()?);
-    if fields.next().is_some() {
-        return None;
-    }
-    // In Vietnam the day goes first where the year does not.
-    let (year, day) = if first.len() == 4 { (first, last) } else { (last, first) };
-    if year.len() != 4 {
-        return None;
-    }
-    // `07:30`, `07:30:05`, `07:30:05.120`, `07-30-05`, and `07:30:05:120` as some cameras write ms.
-    let mut clock = time.split([':', '-']);
-    let (hour, minute) = (clock.next()?, clock.next()?);
-    let seconds = clock.next().unwrap_or("00").replace(',', ".");
-    let seconds = match clock.next() {
-        Some(ms) if seconds.len() == 2 => format!("{seconds}.{ms}"),
-        Some(_) => return None,
-        None => seconds,
-    };
-    if clock.next().is_some() {
-        return None;
-    }
-    let hour = match half {
-        None => hour.to_owned(),
-        Some(half) => match hour.parse::<u8>().ok().filter(|hour| (1..=12).contains(hour))? {
-            12 => half.to_string(),
-            hour => (hour + half).to_string(),
-        },
-    };
-    let iso = format!("{year}-{month:0>2}-{day:0>2}T{hour:0>2}:{minute:0>2}:{seconds:0>2}");
-    zone.instant_ms(iso.parse().ok()?)
+    let minutes: i32 = if minutes.is_empty() { 0 } else { minutes.parse().ok()? };
+    let seconds = sign * (hours.parse::<i32>().ok()? * 3_600 + minutes * 60);
+    Offset::from_seconds(seconds).ok().filter(|offset| is_number && is_on_earth(*offset))
+}
+
+fn is_on_earth(offset: Offset) -> bool {
+    offset.seconds().abs() <= FARTHEST_OFFSET_S
 }
 
 #[cfg(test)]
@@ -275,6 +262,20 @@ mod tests {
             (json!({"$date": {"$numberLong": "1795307405120"}}), MS),
             (json!({"$date": "2026-11-22T00:30:05Z"}), SECOND_MS),
             (json!({"_seconds": 1_795_307_405}), SECOND_MS),
+            (json!({"seconds": 1_795_307_405, "nanos": 120_000_000}), MS),
+            (json!({"sec": 1_795_307_405, "usec": 120_000}), MS),
+            (json!("22/11/2026, 07:30:05"), SECOND_MS),
+            (json!("07:30:05 ngày 22/11/2026"), SECOND_MS),
+            (json!("20261122073005.120"), MS),
+            (json!("20261122073005120000"), MS),
+            (json!("2026-11-22 07:30:05 ICT"), SECOND_MS),
+            (json!("2026-11-22 07:30:05 GMT+7"), SECOND_MS),
+            (json!("2026-11-22 07:30:05 UTC+07:00"), SECOND_MS),
+            (json!("2026-11-22T07:30:05+7"), SECOND_MS),
+            (json!("20261122073005+0700"), SECOND_MS),
+            (json!("22/11/2026 00:30:05 UTC"), SECOND_MS),
+            (json!("Sun Nov 22 2026 07:30:05 GMT+0700 (Indochina Time)"), SECOND_MS),
+            (json!("Sun Nov 22 07:30:05 +07 2026"), SECOND_MS),
         ] {
             assert_eq!(told(&value), Ok(Some(ms)), "{value}");
         }
@@ -295,8 +296,13 @@ mod tests {
     fn what_is_no_moment_is_said_to_be_none() {
         for value in [
             json!({"$date": {}}),
-            json!({"seconds": 1_795_307_405, "nanos": 0}),
+            json!({"seconds": 1_795_307_405, "nanos": 0, "zone": "+07:00"}),
+            json!({"seconds": 1_795_307_405, "usec": 2_000_000}),
+            json!("22/11/2026 07:30 -05"),
+            json!("2026-11-22 07:30:05 CST"),
+            json!("2026-11-22 07:30:05 +15"),
             json!("/Date(x)/"),
+            json!("1.79605e+09"),
             json!("now"),
             json!("yesterday 07:30"),
             json!("2026-13-22 07:30:05"),

@@ -13,8 +13,25 @@ const CALLED: [(Method, &[&str]); 6] = [
     (
         Method::Qr,
         &[
-            "qr", "qrcode", "maqr", "quetqr", "quetma", "vietqr", "vnpayqr", "vidientu", "vi", "ewallet", "wallet",
-            "momo", "zalopay",
+            "qr",
+            "qrcode",
+            "maqr",
+            "quetqr",
+            "quetma",
+            "vietqr",
+            "vnpayqr",
+            "vidientu",
+            "vi",
+            "ewallet",
+            "wallet",
+            "momo",
+            "zalopay",
+            "vimomo",
+            "vizalopay",
+            "vnpay",
+            "viettelpay",
+            "shopeepay",
+            "qrpay",
         ],
     ),
     (
@@ -31,15 +48,20 @@ const CALLED: [(Method, &[&str]); 6] = [
             "atm",
             "visa",
             "napas",
+            "mastercard",
+            "jcb",
+            "cathe",
+            "thetindung",
+            "theghino",
         ],
     ),
-    (Method::Transfer, &["transfer", "chuyenkhoan", "ck", "banktransfer", "bank"]),
-    (Method::Account, &["account", "taikhoan", "congno", "ghino", "ghiso", "credit", "invoice", "monthly"]),
+    (Method::Transfer, &["transfer", "chuyenkhoan", "ck", "banktransfer", "bank", "nganhang", "internetbanking"]),
+    (Method::Account, &["account", "taikhoan", "congno", "ghino", "ghiso", "credit", "invoice", "monthly", "vethang"]),
     (Method::Free, &["free", "mienphi", "khongthu", "none", "nocharge", "waived"]),
 ];
 
 /// What is read of a payment.
-const KEYS: [&str; 4] = ["method", "amount", "reference", "also"];
+const KEYS: [&str; 5] = ["method", "amount", "currency", "reference", "also"];
 
 /// A payment as told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +186,11 @@ fn one(value: Option<&Value>) -> Result<Option<ToldPaid>, NoPayment> {
     if reference.as_ref().is_some_and(|text| !is_plain_text(text, MAX_REFERENCE_CHARS)) {
         return Err(NoPayment::Reference);
     }
+    let is_said = |currency: &&Value| !currency.is_null();
+    let mut currency = told.get("currency").into_iter().filter(is_said);
+    if !currency.all(|currency| currency.as_str().is_some_and(amount::is_dong)) {
+        return Err(NoPayment::Amount);
+    }
     let amount = amount::read(told.get("amount")).map_err(|_| NoPayment::Amount)?;
     Ok(Some(ToldPaid { amount, reference, ..ToldPaid::by(method(&named)?) }))
 }
@@ -210,6 +237,8 @@ mod tests {
             (json!({"method": ["cash"]}), Err(NoPayment::Method)),
             (json!({"method": "cash", "amount": -1}), Err(NoPayment::Amount)),
             (json!({"method": "cash", "amount": "lots"}), Err(NoPayment::Amount)),
+            (json!({"method": "cash", "amount": 25, "currency": "USD"}), Err(NoPayment::Amount)),
+            (json!({"method": "cash", "amount": 25_000, "currency": "VND"}), paid(Method::Cash, Some(25_000), None)),
             (json!({"method": "qr", "reference": "x".repeat(65)}), Err(NoPayment::Reference)),
             (json!({"method": "qr", "reference": "a\nb"}), Err(NoPayment::Reference)),
             (json!({"method": "qr", "reference": {}}), Err(NoPayment::Reference)),

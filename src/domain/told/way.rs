@@ -4,12 +4,27 @@ use super::Note;
 use super::word::folded;
 use crate::domain::direction::Direction;
 
-/// What is said where nothing told the way.
-pub fn assumed(field: &'static str, direction: Direction) -> Note {
-    let (vi, en) = match direction {
+/// What is said where the lane of the gate alone told the way.
+pub fn of_lane(field: &'static str, direction: Direction) -> Note {
+    let (vi, en) = in_words(direction);
+    Note::new(
+        field,
+        "assumed",
+        format!("không báo xe vào hay ra: ghi theo hướng của cổng, xe {vi}"),
+        format!("in or out is not told: by the lane of the gate it is {en}"),
+    )
+}
+
+fn in_words(direction: Direction) -> (&'static str, &'static str) {
+    match direction {
         Direction::Entry => ("vào", "an entry"),
         Direction::Exit => ("ra", "an exit"),
-    };
+    }
+}
+
+/// What is said where nothing told the way.
+pub fn assumed(field: &'static str, direction: Direction) -> Note {
+    let (vi, en) = in_words(direction);
     Note::new(
         field,
         "assumed",
@@ -42,6 +57,13 @@ const IN: &[&str] = &[
     "chieuvao",
     "congvao",
     "lanvao",
+    "divao",
+    "vaocong",
+    "xevaobai",
+    "gatein",
+    "arrived",
+    "entryevent",
+    "vehicleentered",
 ];
 const OUT: &[&str] = &[
     "exit",
@@ -66,6 +88,15 @@ const OUT: &[&str] = &[
     "congra",
     "lanra",
     "rakhoibai",
+    "dira",
+    "racong",
+    "xerabai",
+    "xerakhoibai",
+    "gateout",
+    "exited",
+    "departed",
+    "exitevent",
+    "vehicleexited",
 ];
 
 /// Reads a direction in any spelling: `ENTRY`, `in`, `VÀO`, `xe ra`.
@@ -93,11 +124,15 @@ mod tests {
             ("Vào bãi", Some(Direction::Entry)),
             ("xe vào", Some(Direction::Entry)),
             ("check-in", Some(Direction::Entry)),
+            ("ENTRY_EVENT", Some(Direction::Entry)),
+            ("đi vào", Some(Direction::Entry)),
             ("EXIT", Some(Direction::Exit)),
             ("OUT", Some(Direction::Exit)),
             ("RA", Some(Direction::Exit)),
             ("Xe ra", Some(Direction::Exit)),
             ("Check out", Some(Direction::Exit)),
+            ("exited", Some(Direction::Exit)),
+            ("Xe ra khỏi bãi", Some(Direction::Exit)),
             ("", None),
             ("UP", None),
             ("left", None),

@@ -54,7 +54,7 @@ pub fn narrow(character: char) -> char {
 }
 
 /// An accent that stands by itself, after the letter it belongs to.
-fn is_mark(character: char) -> bool {
+pub fn is_mark(character: char) -> bool {
     ('\u{300}'..='\u{36f}').contains(&character)
 }
 

@@ -283,6 +283,62 @@ fn a_plate_is_shown_as_a_writing_of_itself() {
 }
 
 #[test]
+fn a_camera_that_only_says_what_it_read_goes_by_the_lane_of_its_gate() {
+    let read = |event: Value| {
+        let (event, note) = EventReport::of_a_reading(event, |edge_id| (edge_id == "7").then_some(Direction::Exit));
+        (event["type"].clone(), note.map(|note| note.code))
+    };
+    for event in [
+        json!({"camera_id": 7, "plate": "29A12345"}),
+        json!({"device": "7", "data": {"results": [{"plate": "29a12345"}]}}),
+        json!({"type": "LPR", "camera": "7", "plate": "29A12345"}),
+        json!({"eventType": "ANPR", "channelID": 7, "ANPR": {"licensePlate": "29A12345"}}),
+    ] {
+        assert_eq!(read(event.clone()), (json!(DETECTION), Some("assumed")), "{event}");
+    }
+    for event in [
+        json!({"type": "EXIT", "camera_id": 7, "plate": "29A12345"}),
+        json!({"type": "HELLO", "camera_id": 7, "plate": "29A12345"}),
+        json!({"camera_id": 7, "direction": "forward", "plate": "29A12345"}),
+        json!({"camera_id": 7, "status": "ok"}),
+        json!({"camera_id": 1, "plate": "29A12345"}),
+        json!({"plate": "29A12345"}),
+        json!([]),
+    ] {
+        assert_eq!(read(event.clone()), (event["type"].clone(), None), "{event}");
+    }
+}
+
+#[test]
+fn what_is_no_text_and_what_stands_beside_a_plate_is_said() {
+    for (event, kept, noted) in [
+        (json!({"event_id": {"a": 1}}), None, vec!["event_id not_read"]),
+        (json!({"event_id": true, "uuid": "u-1"}), Some("u-1"), vec!["event_id not_read"]),
+        // More digits than a number holds: another id would stand in its place.
+        (json!({"event_id": 2.026_113_021_440_512_3e22}), None, vec!["event_id not_read"]),
+        (json!({"event_id": 7, "data": {"plate_view": []}}), Some("7"), vec!["data.plate_view not_read"]),
+        (json!({"data": {"plate_text": "VN 51F-900.01"}}), None, vec!["data.plate_text beside"]),
+        (json!({"data": {"plate_text": "51F90001;0.95"}}), None, vec!["data.plate_text beside"]),
+        (json!({"data": {"plate_text": "51F90001 0.95"}}), None, vec![]),
+    ] {
+        let mut told = event.clone();
+        told["type"] = json!("ENTRY");
+        told["camera_id"] = json!(1);
+        if told["data"]["plate_text"].is_null() {
+            told["data"]["plate_text"] = json!("51F-900.01");
+        }
+        let report = checked(told).unwrap();
+        let notes: Vec<String> = report.notes.iter().map(|note| format!("{} {}", note.field, note.code)).collect();
+        assert_eq!(
+            (report.request_id.as_deref(), notes),
+            (kept, noted.iter().map(ToString::to_string).collect()),
+            "{event}"
+        );
+        assert_eq!(report.plate.as_str(), "51F90001", "{event}");
+    }
+}
+
+#[test]
 fn a_way_to_pay_without_an_amount_paid_the_fee_that_is_told() {
     for (paid, fee, amount) in [
         (json!("tiền mặt"), json!(50_000), Some(50_000)),
