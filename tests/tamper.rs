@@ -156,6 +156,12 @@ fn whatever_else_is_changed_is_noticed() {
             .to_owned(),
         // What is summed and set.
         "UPDATE quarter_total SET revenue = revenue + 1000".to_owned(),
+        // Nothing of it is more or less: it is somebody else's, of another way, another hour.
+        "UPDATE quarter_total SET taken_by = 'lan' WHERE exits > 0".to_owned(),
+        "UPDATE quarter_total SET quarter = quarter + 1".to_owned(),
+        "UPDATE taking SET taken_by = 'lan'".to_owned(),
+        "UPDATE taking SET method = 'transfer'".to_owned(),
+        "UPDATE taking SET exit_ms = exit_ms + 60000".to_owned(),
         "UPDATE setting SET value = replace(value, '30000', '10000')".to_owned(),
         "UPDATE ledger SET digest = randomblob(32)".to_owned(),
         "UPDATE ledger SET events = events + 1".to_owned(),

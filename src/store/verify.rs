@@ -28,7 +28,17 @@ use crate::replication::log::{ChainHash, EventBytes, Head};
 /// At most so many findings are told; a damaged file has millions.
 const MAX_FINDINGS: usize = 100;
 /// What is looked up by a key, in one order: the numbers of events are this file's own.
-const LOOKUPS: [(&str, &str); 10] = [
+const LOOKUPS: [(&str, &str); 12] = [
+    (
+        "quarter_total",
+        "SELECT quarter || ' ' || central || ' ' || edge_id || ' ' || taken_by || ' ' || method || ' ' || camera_type || ' ' || entries || ' ' || exits || ' ' || revenue \
+         FROM quarter_total WHERE entries <> 0 OR exits <> 0 OR revenue <> 0 ORDER BY quarter, central, edge_id, taken_by, method, camera_type",
+    ),
+    (
+        "taking",
+        "SELECT exit_ms || ' ' || central || ' ' || edge_id || ' ' || taken_by || ' ' || method || ' ' || camera_type || ' ' || fee || ' ' || coalesce(also, '') AS found \
+         FROM taking ORDER BY exit_ms, found",
+    ),
     (
         "payment",
         "SELECT reference || ' ' || coalesce(stay, '') || ' ' || method || ' ' || amount AS found FROM payment ORDER BY found",
