@@ -23,7 +23,7 @@ use crate::domain::payment::{Method, total_of};
 use crate::domain::plate::{PlateId, check_view};
 use crate::domain::time::SiteZone;
 use crate::domain::told::chosen::Saying;
-use crate::domain::told::fields::{self, Fields};
+use crate::domain::told::fields::{self, Fields, Keys};
 use crate::domain::told::word::folded;
 use crate::domain::told::{self, Note, amount, vehicle, way};
 use crate::ledger::job::{Beside, Job, Refusal, Report, ReportChange, UnreadOpening};
@@ -38,6 +38,12 @@ const KINDS: [&str; 6] = [ENTRY, EXIT, DETECTION, LOCATION_UPDATE, "UPDATE", "DE
 /// What cameras call an event that says which plate they read and no more, folded.
 const READINGS: [&str; 8] =
     ["anpr", "lpr", "alpr", "alprgroup", "recognition", "platerecognition", "platedetected", "licenseplate"];
+
+/// What would count of a passage, if it stood where it is read.
+const OF_THE_PASSAGE: [Keys; 6] =
+    [fields::TIME, fields::TIME_TOO, fields::ENTRY_TIME, fields::EXIT_TIME, fields::FEE, fields::VEHICLE_TYPE];
+/// How far below a key that is looked for.
+const DEEPEST: usize = 6;
 
 /// A key that nobody reads is said, of so many.
 pub(super) const MOST_UNREAD_NOTES: usize = 10;
@@ -490,13 +496,39 @@ impl Choices {
     }
 }
 
-/// What a part of an event tells under keys that are not known, unless the plate stands below them.
+/// What a part of an event tells under keys that are not known; of one that holds the plate, what stands beside that and is read at the top
+/// and in `data` alone.
 fn not_used(place: &'static str, part: &Value) -> Vec<Note> {
-    let is_part = |key: &str| place.is_empty() && key == "data";
     let fields = Fields::of(&[part]);
-    let unread =
-        fields.unread(fields::KNOWN).filter(|(key, told)| !is_part(key) && fields::plate_within(told).is_none());
-    unread.map(|(key, _)| not_known(&format!("{place}{}", bounded(key)))).collect()
+    let unread = fields.unread(fields::KNOWN).filter(|(key, _)| !place.is_empty() || *key != "data");
+    let mut notes = Vec::new();
+    for (key, told) in unread {
+        let name = format!("{place}{}", bounded(key));
+        match fields::plate_within(told) {
+            Some(_) => beside_the_plate(&name, told, DEEPEST, &mut notes),
+            None => notes.push(not_known(&name)),
+        }
+    }
+    notes
+}
+
+fn beside_the_plate(path: &str, told: &Value, depth: usize, notes: &mut Vec<Note>) {
+    if depth == 0 || notes.len() >= MOST_UNREAD_NOTES {
+        return;
+    }
+    match told {
+        Value::Array(items) => items.iter().for_each(|item| beside_the_plate(path, item, depth - 1, notes)),
+        Value::Object(said) => {
+            let fields = Fields::of(&[told]);
+            let unused: Vec<&str> =
+                OF_THE_PASSAGE.iter().flat_map(|keys| fields.in_order(*keys)).map(|told| told.key).collect();
+            notes.extend(unused.iter().map(|key| not_known(&format!("{path}.{}", bounded(key)))));
+            for (key, inner) in said.iter().filter(|(key, _)| !unused.contains(&key.as_str())) {
+                beside_the_plate(&format!("{path}.{}", bounded(key)), inner, depth - 1, notes);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn is_vehicle(told: &str) -> bool {

@@ -268,12 +268,6 @@ impl<S: Storage> Transaction<'_, S> {
         let (Some(hlc), Some(Reported { told_ms, received_ms })) = (moment.hlc, moment.reported) else { return Ok(()) };
         let told_until_ms = if told_ms % 1_000 == 0 { (told_ms + 999).min(received_ms) } else { told_ms };
         let greatest = self.read()?.greatest_hlc_of_plate(&report.plate)?;
-        // The last of the car was written by a clock that is ahead: what is told as of now came after it all the same.
-        let is_ahead = |greatest: &Hlc| greatest.ms() > received_ms.saturating_add(AHEAD_OF_STAMPS_MS);
-        if greatest.as_ref().is_some_and(is_ahead) && received_ms.saturating_sub(told_ms) < PASSAGE_WINDOW_MS {
-            moment.hlc = Some(Hlc::next(hlc.ms(), greatest));
-            return Ok(());
-        }
         let near = hlc.ms()..=told_until_ms.saturating_add(AHEAD_OF_STAMPS_MS);
         let Some(greatest) = greatest.filter(|greatest| near.contains(&greatest.ms())) else { return Ok(()) };
         let rows = self.latest_stays(&report.plate, STAYS_LOOKED_AT)?;

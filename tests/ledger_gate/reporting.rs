@@ -79,31 +79,6 @@ fn a_visit_told_days_later_costs_what_it_cost() {
     assert_eq!(central.ledger.inside().len(), 0);
 }
 
-/// A button at a gate whose clock is ahead, and cameras elsewhere that tell their own right times.
-#[test]
-fn a_car_that_comes_back_is_inside_whatever_clock_wrote_its_last_visit() {
-    for ahead_ms in [3 * MINUTE_MS, 3 * HOUR_MS] {
-        let (mut ahead, mut right) = (Central::new(0), Central::new(1));
-        ahead.wait(ahead_ms);
-        let stay = ahead.enters(entry("in", P));
-        right.hear(&mut ahead);
-        let visit = |right: &mut Central, direction: Direction, after_ms: i64| {
-            right.wait(after_ms);
-            let told_ms = Some(right.now_ms - SECOND_MS);
-            take(right, report(direction, None, told_ms))
-        };
-        visit(&mut right, Direction::Exit, 2 * MINUTE_MS);
-        assert_eq!((right.row(&stay).status, right.ledger.inside().len()), (StayStatus::Out, 0), "{ahead_ms}");
-        visit(&mut right, Direction::Entry, MINUTE_MS / 2);
-        assert_eq!(right.ledger.inside().len(), 1, "{ahead_ms}");
-        let left = visit(&mut right, Direction::Exit, 130 * MINUTE_MS);
-        assert_eq!((left.fee, left.duration.as_str()), (Vnd(50_000), "2 giờ 10 phút"), "{ahead_ms}");
-        ahead.hear(&mut right);
-        ahead.settle();
-        assert_eq!(ahead.rows(), right.rows(), "{ahead_ms}");
-    }
-}
-
 /// A way in and a way out that were cut off send the days they kept, each all of its own at once.
 #[test]
 fn the_visits_of_days_told_at_once_are_all_paid() {

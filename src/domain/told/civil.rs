@@ -11,7 +11,7 @@ use super::word::folded;
 const AM: [&str; 3] = ["am", "sa", "sang"];
 const PM: [&str; 3] = ["pm", "ch", "chieu"];
 /// Between hours, minutes and seconds.
-const CLOCK_WORDS: [&str; 13] = ["h", "g", "gio", "m", "p", "ph", "phut", "s", "giay", "时", "時", "分", "秒"];
+const CLOCK_WORDS: [&str; 12] = ["h", "g", "gio", "m", "ph", "phut", "s", "giay", "时", "時", "分", "秒"];
 /// Between day, month and year.
 const DATE_WORDS: [&str; 5] = ["thang", "nam", "年", "月", "日"];
 /// Words that say nothing more.
@@ -260,6 +260,8 @@ mod tests {
             "22/11/2026 07:30:05-05",
             "22/11/2026 07:30:05+07",
             "22/11/2026 07:30:05 Z",
+            // As .NET writes morning and afternoon.
+            "22/11/2026 7:30:05 P",
             "22/11/2026 07:30:05 tối",
             "22/11/2026 19:30:05 CH",
             "22/11/2026 7:30:05 SA CH",

@@ -309,6 +309,35 @@ fn a_camera_that_only_says_what_it_read_goes_by_the_lane_of_its_gate() {
     }
 }
 
+/// As cameras nest it: the plate is found, and whoever told a time or a type below it is told that it is not used.
+#[test]
+fn what_stands_beside_a_plate_deep_below_is_not_dropped_in_silence() {
+    for (part, noted) in [
+        (
+            json!({"Picture": {"Plate": {"PlateNumber": "29A12345"}, "Vehicle": {"VehicleType": "MotorCar"}, "SnapInfo": {"AccurateTime": "2024-12-02 19:00:00"}}}),
+            vec!["Picture.Vehicle", "Picture.SnapInfo.AccurateTime"],
+        ),
+        (
+            json!({"AlarmInfoPlate": {"result": {"PlateResult": {"license": "29A12345", "timeStamp": {"Timeval": {"sec": 1}}}}}}),
+            vec!["AlarmInfoPlate.result.PlateResult.timeStamp"],
+        ),
+        (
+            json!({"data": {"results": [{"plate": "29a12345", "vehicle": {"type": "Sedan"}}]}}),
+            vec!["data.results.vehicle"],
+        ),
+        (json!({"data": {"results": [{"plate": "29a12345", "score": 0.9}]}}), vec![]),
+    ] {
+        let mut event = part.clone();
+        event["type"] = json!("ENTRY");
+        event["camera_id"] = json!(1);
+        let report = checked(event).unwrap();
+        let mut fields: Vec<&str> = report.notes.iter().map(|note| note.field.as_str()).collect();
+        fields.sort_unstable_by_key(|field| std::cmp::Reverse(*field));
+        assert_eq!((report.plate.as_str(), fields), ("29A12345", noted), "{part}");
+        assert!(report.notes.iter().all(|note| note.code == "not_read"));
+    }
+}
+
 #[test]
 fn what_is_no_text_and_what_stands_beside_a_plate_is_said() {
     for (event, kept, noted) in [

@@ -237,7 +237,8 @@ impl fmt::Display for Alarm {
             ),
             Self::MuchOfOne { central, what } => write!(
                 f,
-                "{central} wrote more {what} than any site does; unless it comes back after weeks, look at what it wrote, and expel it"
+                "{central} wrote more {what} than any site does; unless it comes back after weeks or took over the data of an old program, \
+                 look at what it wrote, and expel it"
             ),
             Self::BadFrame { peer, reason } => write!(f, "{peer} sent what cannot be read: {reason}"),
             Self::OversizedEvent { log, seq, bytes, peer } => {
