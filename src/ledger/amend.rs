@@ -286,10 +286,13 @@ impl<S: Storage> Transaction<'_, S> {
 
     /// What was really taken at the exit of a row, and the name by which that exit says its stay; none where it is known so.
     fn right_fee(&mut self, row: &StayRow, fee: Vnd) -> Result<Option<(String, RightFee)>, Stop<S::Error>> {
-        let Some(CorrectedExit { exit, name, taken: before, .. }) = self.ended(row)? else {
+        let Some(CorrectedExit { exit, name, taken: before, taking, .. }) = self.ended(row)? else {
             return Err(refused("fee", "this stay has no exit at which a fee was taken"));
         };
-        Ok((before != fee).then_some((name, RightFee { exit, before, fee })))
+        // What others alone said is in no drawer until the central of the gate says it, too.
+        let is_of_gate = |taking: &Taking| taking.central == self.context.central.as_str();
+        let is_told = taking.is_none_or(|taking| !is_of_gate(&taking) || taking.told_there == Some(before));
+        Ok((before != fee || !is_told).then_some((name, RightFee { exit, before, fee })))
     }
 
     /// How it was really paid there, likewise. `taken`: what is corrected with it.

@@ -737,7 +737,7 @@ impl Books for MemoryStorage {
                 also: &taking.also,
                 place: place(&taking.fact),
                 exits: 1,
-                told_there: most.map(|most| most.min(taking.told_there.0)),
+                told_there: most.map(|most| taking.told_there.map_or(most, |told| told.0).min(taking.fee.0)),
             });
         }
         Ok(())

@@ -290,7 +290,7 @@ impl Books for StoredBooks<'_> {
             let (value, central) = (row.get_ref(5)?, text(row, 7)?);
             let fact = self.fact(value)?;
             let (fee, said): (i64, Option<i64>) = (row.get(4)?, row.get(9)?);
-            let told_there = sheet::vouched(self, central, &fact)?.map(|most| most.min(said.unwrap_or(fee)));
+            let told_there = sheet::vouched(self, central, &fact)?.map(|most| said.unwrap_or(most).min(fee));
             let also = row.get_ref(6)?.as_str_or_null().map_err(|_| StoreError::Value("a way of payment".into()))?;
             let also = also.map(serde_json::from_str::<Vec<(Method, Vnd)>>).transpose();
             let also = also.map_err(|_| StoreError::Value("a way of payment".into()))?.unwrap_or_default();

@@ -457,6 +457,8 @@ fn what_another_central_corrects_takes_off_a_drawer_and_adds_nothing_to_it() {
     // Who says it last, and what is in the drawer and what is not by then.
     for (is_here, said, drawer, more) in [
         (false, 50_000, 20_000, 30_000),
+        // The same once more, where it counts.
+        (true, 50_000, 50_000, 0),
         (false, 15_000, 15_000, 0),
         (false, 20_000, 20_000, 0),
         (true, 30_000, 30_000, 0),
@@ -526,6 +528,48 @@ fn what_another_central_writes_anew_of_what_a_gate_told_stays_in_its_drawer() {
         assert_eq!((figures.exits(), figures.revenue(), elsewhere), (2, 27_000, ShiftFigures::default()));
         check(central);
     }
+}
+
+/// A guard opens for a car no camera could read, and says no fee; the office reads it and says what was taken: his drawer owes it once his own
+/// central says so.
+#[test]
+fn what_was_taken_of_a_car_read_elsewhere_is_in_the_drawer_once_its_gate_says_so() {
+    let (mut here, mut there) = (Central::new(0), Central::new(1));
+    let id = set(&mut here, opening("edge-1", "lan"));
+    let unread = UnreadOpening {
+        edge_id: "edge-1".to_owned(),
+        direction: Direction::Exit,
+        text: String::new(),
+        camera_type: String::new(),
+        request_id: None,
+        told_ms: None,
+        fee: None,
+        beside: Beside::default(),
+        force: false,
+        reason: None,
+        notes: Vec::new(),
+    };
+    here.ask(Job::Unread(unread).by(person("lan"))).unwrap();
+    let opening = here.last_event().fact_id().to_string();
+    there.now_ms = here.now_ms;
+    there.hear(&mut here);
+    let says = |stay_id: &str, read: Option<&str>| {
+        let (stay_id, plate, reason) = (stay_id.to_owned(), read.map(plate), "đọc lại".to_owned());
+        let fee = Some(Vnd(20_000));
+        Job::Correct(CorrectStay { stay_id, plate, fee, reason, ..CorrectStay::default() }).by(person("lead"))
+    };
+    there.ask(says(&opening, Some(P))).unwrap();
+    here.hear(&mut there);
+    let found = |central: &mut Central| {
+        let Reckoning { figures, elsewhere, .. } = reckoned(central, &id);
+        (figures.revenue(), elsewhere.revenue())
+    };
+    assert_eq!((found(&mut here), found(&mut there)), ((0, 20_000), (0, 20_000)));
+    let stay = here.rows().last().unwrap().stay_id.clone();
+    here.ask(says(&stay, None)).unwrap();
+    there.hear(&mut here);
+    assert_eq!((found(&mut here), found(&mut there)), ((20_000, 0), (20_000, 0)));
+    check(&mut here);
 }
 
 const GATES: [&str; 2] = ["edge-1", "edge-2"];

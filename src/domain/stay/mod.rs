@@ -59,8 +59,9 @@ pub struct Taking {
     pub told_apart: TakenAs,
     /// What of the fee was paid in other ways than `told_apart` says.
     pub also: Vec<(Method, Vnd)>,
-    /// What of the fee the central says itself whose gate it was: what corrections of other centrals make more of it is their word.
-    pub told_there: Vnd,
+    /// What of the fee the central says itself whose gate it was, in the exit or correcting it: what others make more of it is their word.
+    /// `None`: it says nothing of this exit.
+    pub told_there: Option<Vnd>,
 }
 
 impl Taking {
@@ -73,7 +74,7 @@ impl Taking {
             fee,
             told_apart: TakenAs::of(&fact.event, exit, fee),
             also: shared_out(fee, also_of(exit)),
-            told_there: fee,
+            told_there: (fact.is_heard() || fact.event.log.central.as_str() == exit.exit_central).then_some(fee),
         }
     }
 
@@ -92,7 +93,7 @@ impl Taking {
             fee: exit.fee,
             told_apart: TakenAs::of(event, &exit, exit.fee),
             also: shared_out(exit.fee, also_of(&exit)),
-            told_there: exit.fee,
+            told_there: Some(exit.fee),
         }
     }
 

@@ -144,7 +144,9 @@ impl<'a> Prepared<'a> {
                     right.method.name().clone_into(&mut taking.told_apart.method);
                     taking.also = shared_out(taking.fee, &right.also);
                 }
-                taking.told_there = self.right_there.get(&fact.id).copied().unwrap_or(exit.fee).min(taking.fee);
+                let in_the_exit = taking.told_there.map(|_| exit.fee);
+                let told_there = self.right_there.get(&fact.id).copied().or(in_the_exit);
+                taking.told_there = told_there.map(|told| told.min(taking.fee));
                 Some(taking)
             }
             _ => None,

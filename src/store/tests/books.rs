@@ -55,7 +55,7 @@ fn do_it(storage: &mut impl Storage, step: &Step, number: usize) {
             let gate = GATES[usize::try_from(*seq % 3).unwrap()];
             let (central, edge_id) = ("central-1".to_owned(), gate.to_owned());
             let also = (0..*also).map(|no| (Method::ALL[usize::try_from(no).unwrap()], Vnd(1 + no))).collect();
-            let (fee, told_there) = (Vnd(*fee), Vnd(*fee / 2));
+            let (fee, told_there) = (Vnd(*fee), Some(Vnd(*fee / 2)));
             let taking = Taking { fact: fact(*seq), central, edge_id, exit_ms, fee, told_apart, also, told_there };
             storage.set_taking(&taking, *is_taken).unwrap();
         }
