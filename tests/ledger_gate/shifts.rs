@@ -492,6 +492,23 @@ fn what_another_central_corrects_takes_off_a_drawer_and_adds_nothing_to_it() {
     assert_eq!(closed(&mut here, &sheet).figures.revenue(), 26_000);
 }
 
+/// The way out of edge-1 was opened for a car no camera could read.
+fn unread_exit(fee: Option<Vnd>) -> UnreadOpening {
+    UnreadOpening {
+        edge_id: "edge-1".to_owned(),
+        direction: Direction::Exit,
+        text: String::new(),
+        camera_type: String::new(),
+        request_id: None,
+        told_ms: None,
+        fee,
+        beside: Beside::default(),
+        force: false,
+        reason: None,
+        notes: Vec::new(),
+    }
+}
+
 /// Who finds out whose an exit was, or reads an opening, at another central than that of the gate moves no money out of its drawer.
 #[test]
 fn what_another_central_writes_anew_of_what_a_gate_told_stays_in_its_drawer() {
@@ -499,19 +516,7 @@ fn what_another_central_writes_anew_of_what_a_gate_told_stays_in_its_drawer() {
     let id = set(&mut here, opening("edge-1", "lan"));
     let misread = visit(&mut here, "edge-1", P, &person("lan"), 20_000, Method::Cash);
     here.enters(entry("edge-2", Q));
-    let unread = UnreadOpening {
-        edge_id: "edge-1".to_owned(),
-        direction: Direction::Exit,
-        text: String::new(),
-        camera_type: String::new(),
-        request_id: None,
-        told_ms: None,
-        fee: Some(Vnd(7_000)),
-        beside: Beside::default(),
-        force: false,
-        reason: None,
-        notes: Vec::new(),
-    };
+    let unread = unread_exit(Some(Vnd(7_000)));
     here.ask(Job::Unread(unread).by(Doer::OPEN)).unwrap();
     let opening = here.last_event().fact_id().to_string();
     there.now_ms = here.now_ms;
@@ -536,19 +541,7 @@ fn what_another_central_writes_anew_of_what_a_gate_told_stays_in_its_drawer() {
 fn what_was_taken_of_a_car_read_elsewhere_is_in_the_drawer_once_its_gate_says_so() {
     let (mut here, mut there) = (Central::new(0), Central::new(1));
     let id = set(&mut here, opening("edge-1", "lan"));
-    let unread = UnreadOpening {
-        edge_id: "edge-1".to_owned(),
-        direction: Direction::Exit,
-        text: String::new(),
-        camera_type: String::new(),
-        request_id: None,
-        told_ms: None,
-        fee: None,
-        beside: Beside::default(),
-        force: false,
-        reason: None,
-        notes: Vec::new(),
-    };
+    let unread = unread_exit(None);
     here.ask(Job::Unread(unread).by(person("lan"))).unwrap();
     let opening = here.last_event().fact_id().to_string();
     there.now_ms = here.now_ms;
