@@ -63,7 +63,7 @@ const CACHE_KIB: i64 = 64;
 struct Progress {
     written: u32,
     copied: u32,
-    /// Counts the times the log started over: a pass that began in an earlier life says nothing about this one.
+    /// Counts the times the log is known to have started over: a pass that began in an earlier life says nothing about this one.
     life: u64,
     /// The thread is asked for passes, or at one.
     passing: bool,
@@ -96,7 +96,8 @@ impl CheckpointState {
     /// Called by SQLite after each commit with the length of the log.
     fn committed(&self, pages: u32) {
         let mut progress = self.progress();
-        if pages < progress.written {
+        // A commit that starts it over with more pages than it had is not told from one that goes on.
+        if pages <= progress.written {
             progress.life += 1;
             progress.copied = 0;
             progress.retry_at = 0;
@@ -170,7 +171,7 @@ impl Checkpointer {
         Ok(())
     }
 
-    /// How often the log started over.
+    /// How often the log is known to have started over.
     pub(super) fn life(&self) -> u64 {
         self.shared.progress().life
     }

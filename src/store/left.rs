@@ -132,6 +132,11 @@ impl LogHead {
         since < MOST_LIVES || since.wrapping_neg() < MOST_LIVES_AHEAD
     }
 
+    /// Whether the log may have started over since it had that head: SQLite counts its lives up.
+    pub fn is_later_than(self, seen: Self) -> bool {
+        (1..MOST_LIVES).contains(&self.life.wrapping_sub(seen.life))
+    }
+
     /// As [`Self::may_be_of`], where the index of that run said this.
     fn may_follow(self, marked: Option<u32>, index: Option<IndexSaid>) -> bool {
         let is_older = index.is_some_and(|said| {

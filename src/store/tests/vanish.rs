@@ -124,6 +124,27 @@ fn it_says_when_nothing_but_a_start_helps() {
     }
 }
 
+/// A gate with a car now and then: all of the log was copied meanwhile, and the next event begins it anew.
+#[test]
+fn a_log_that_starts_over_with_as_many_pages_as_it_had_or_more_is_no_other_log() {
+    for events in [[1, 1, 1], [1, 9, 9], [9, 9, 1]] {
+        let mut disk = Disk::new();
+        let mut head = Head::empty(&log(1));
+        assert_eq!(disk.writer().watch(), Watched::default());
+        for count in events {
+            let other = rusqlite::Connection::open(file(&disk, "central.db")).unwrap();
+            let (all, copied): (i64, i64) =
+                other.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |row| Ok((row.get(1)?, row.get(2)?))).unwrap();
+            assert_eq!(all, copied);
+            drop(other);
+            disk.write(|writer| (0..count).for_each(|_| head = append(writer, &log(1), head, &"x".repeat(3_000))));
+            assert_eq!(disk.writer().watch(), Watched::default(), "{events:?}");
+            assert_eq!(disk.writer().watch(), Watched::default(), "{events:?}");
+        }
+        assert_eq!(disk.reopen().load().unwrap().heads, [(log(1), head)]);
+    }
+}
+
 #[test]
 fn a_database_that_is_replaced_or_moved_takes_nothing_and_the_other_file_stays() {
     let mut disk = Disk::new();

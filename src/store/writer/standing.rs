@@ -143,13 +143,14 @@ impl Writer {
         self.rescued.as_ref().is_some_and(|rescued| rescued.in_place)
     }
 
-    /// Whether the log has no head any more, or another one although it did not start over: the next start would not find what is in it.
+    /// Whether the log has no head any more, or another one that it did not get by starting over: the next start would not find what is in
+    /// it.
     fn is_written_over(&mut self) -> bool {
         let Ok(head) = LogHead::of(&log_of(&self.directory.database())) else { return false };
         let life = self.checkpointer.life();
         let is_same = match (head, self.seen_head) {
             (None, _) => false,
-            (Some(head), Some((seen, its_life))) => its_life != life || seen == head,
+            (Some(head), Some((seen, its_life))) => its_life != life || seen == head || head.is_later_than(seen),
             (Some(_), None) => true,
         };
         // Another program may have emptied it since.
