@@ -17,6 +17,8 @@ mod durability;
 mod facts;
 #[path = "ledger_gate/hearing.rs"]
 mod hearing;
+#[path = "ledger_gate/in_a_cut.rs"]
+mod in_a_cut;
 #[path = "ledger_gate/money.rs"]
 mod money;
 #[path = "ledger_gate/orders.rs"]

@@ -163,6 +163,7 @@ fn whatever_else_is_changed_is_noticed() {
         "UPDATE taking SET method = 'transfer'".to_owned(),
         "UPDATE taking SET exit_ms = exit_ms + 60000".to_owned(),
         "UPDATE taking SET told_there = told_there + 1000".to_owned(),
+        "UPDATE taking SET excess = 5000".to_owned(),
         "UPDATE setting SET value = replace(value, '30000', '10000')".to_owned(),
         "UPDATE ledger SET digest = randomblob(32)".to_owned(),
         "UPDATE ledger SET events = events + 1".to_owned(),

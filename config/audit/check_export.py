@@ -22,13 +22,13 @@ def stated(event, rights):
     for way in (rights if "method" in rights else paid).get("also", ()):
         also.append([way["method"], min(way["amount"], taken - sum(amount for _, amount in also))])
     return {"central": central, "edge_id": edge, "by": doer(by or event.get("by")), "method": method, "also": [part for part in also if part[1] > 0], "revenue": taken, "excess": 0 if rights else max(told - taken, 0)}
-def why_not(told, exits, events, removed):
+def why_not(told, again, events, voids, removed):
     """Whether something in the file says that an exit counts for nothing."""
     place, because = told["fact"], (told["because"] or [""])[0]
     if told["outcome"] in ("repeated", "copy"): return because != place and events.get(because, {}).get("type") == MONEY[0]
     if told["outcome"] == "read": return any((event["data"].get("request_id") or "").endswith(place) for event in events.values())
-    same = [other["id"] for other in exits.values() if other["outcome"] == "repeated" and other["because"][:1] == [place]]
-    return not removed.isdisjoint([told["id"], *same][: 1 if events[place]["data"].get("request_id") in removed else None])  # Or written anew.
+    same, anew = again.get(place, ()), events[place]["data"].get("request_id")  # A void of what tells it again removes it, but not one in place of another it removes.
+    return told["id"] in removed or any(anew not in void["data"]["removes"] and not set(same).isdisjoint(void["data"]["removes"]) for void in voids.values() if same)
 
 def check(lines):
     (wrong, events, exits, sums, counts, found), (head, log, end, span, total) = ([], {}, {}, {}, {}, {}), (None, None, None, None, 0)
@@ -48,44 +48,44 @@ def check(lines):
             if event.get("type") in MONEY: events[place] = event
         elif kind == "price_list" and chained(record["prev"], record["bytes"]) != record["hash"]: wrong.append(f"price list {record['version']}: not the one that was written")
         elif kind == "exit": exits[record["fact"]] = record
-        elif kind == "sum": sums[tuple(record[name] for name in APART)] = (record["exits"], record["revenue"])
+        elif kind == "sum": sums[tuple(record[name] for name in APART)] = (record["exits"], record["revenue"], record.get("excess", 0))
         elif kind == "end": end = record
-    ends = [(log, at, to) for log, (at, to, last, hash) in counts.items() if (at, hash) != (to, last)]
-    wrong += [f"{log}: ends at {at}, and should at {to}, with the hash it names" for log, at, to in ends]
+    wrong += [f"{log}: ends at {at}, and should at {to}, with the hash it names" for log, (at, to, last, hash) in counts.items() if (at, hash) != (to, last)]
     corrections = sorted((event["hlc"], place, event["data"]) for place, event in events.items() if event["type"] == "STAY_CORRECTION")
-    undone, rights = {void for _, _, data in corrections for void in data.get("undoes", ())}, {}
+    undone, (said, roots, passages, rights, again) = {void for _, _, data in corrections for void in data.get("undoes", ())}, ({}, {}, {}, {}, {})
     voids = {place: event for place, event in events.items() if event["type"] == "STAY_VOID" and place not in undone}
     removed = {fact for void in voids.values() for fact in void["data"]["removes"]}
     for hlc, place, right in ((hlc, place, data.get(name) or {}) for hlc, place, data in corrections for name in ("right_fee", "right_method")):
-        said = {"also": []} if "method" in right else {"last": (hlc, place, right["fee"])} if right else {}
-        rights.setdefault(right.get("exit"), {}).update(said, **right)
+        said.setdefault(right.get("exit"), []).append((hlc, place, {"also": [], **right} if "method" in right else right))
     exits_of = sorted((event["hlc"], place, event["data"]) for place, event in events.items() if event["type"] == MONEY[0])
     anew = {place: data["request_id"] for _, place, data in exits_of if data.get("request_id") in removed}
-    for place, of in anew.items():  # Its money is that of the exit it was written in place of, whatever others say of that one.
-        fee, last = events[place]["data"]["fee"], [rights[of]["last"]] if "last" in rights.get(of, {}) else []
+    for place, of in anew.items():  # What is said of an exit, or of one that is written anew in its place, is said of all of those: the latest counts.
+        roots[place], fee = roots.get(of, of), events[place]["data"]["fee"]
+        passages[roots[place]] = passages.get(roots[place], []) + said.get(of, []) + said.get(place, [])
         for by, void in ((by, void) for by, void in voids.items() if of in void["data"]["removes"]):
             follows, known = "/".join([by.rsplit("/", 1)[0], str(void["seq"] + 1)]), void["data"].get("money", ())
-            last += [(void["hlc"], by, 0)] if anew.get(follows) != of else [
-                (void["hlc"], by, fee) for change in known if follows == place and change["exit"] == of and change["before"] != fee]
-        if last and "last" not in rights.get(place, {}):
-            rights.setdefault(place, {}).update(last=max(last), fee=max(last)[2])
+            passages[roots[place]] += [(void["hlc"], by, {"fee": 0})] if anew.get(follows) != of else [
+                (void["hlc"], by, {"fee": fee}) for change in known if follows == place and change["exit"] == of and change["before"] != fee]
+    for exit, all_said in {**said, **{place: passages[roots[place]] for place in anew}}.items():
+        for *_, right in sorted(all_said, key=lambda one: one[:2]): rights.setdefault(exit, {}).update(right)
     left = {place for place, event in events.items() if event["type"] == MONEY[0] or event["data"].get("direction") == "EXIT"}
     left = {place for place in left - exits.keys() if span[0] <= events[place]["timestamp"] < span[1]}
     wrong += [f"{place}: an exit of these days, and nothing says what became of it" for place in sorted(left)]
+    for other in exits.values(): again.setdefault((other["because"] or [""])[0] if other["outcome"] == "repeated" else None, []).append(other["id"])
     for place, told in exits.items():
         event, counted = events.get(place), told["counts"]
         wrong += [] if event else [f"{place}: said to be an exit, and there is no such event"]
         if event and counted:
             said, counted["also"], counted["excess"] = stated(event, rights.get(told["id"], {})), counted.get("also", []), counted.get("excess", 0)
             wrong += [f"{place}: {name} is {counted[name]!r}, its events say {said[name]!r}" for name in said if counted[name] != said[name]]
-            first = (counted["method"], 1, counted["revenue"] - sum(amount for _, amount in counted["also"]))
-            for method, *sum_of in [first, *((method, 0, amount) for method, amount in counted["also"])]:
+            first = (counted["method"], 1, counted["revenue"] - sum(amount for _, amount in counted["also"]), counted["excess"])
+            for method, *sum_of in [first, *((method, 0, amount, 0) for method, amount in counted["also"])]:
                 key = tuple({**counted, "method": method}[name] for name in APART)
-                found[key] = tuple(map(sum, zip(found.get(key, (0, 0)), sum_of)))
-        if event and bool(counted) == why_not(told, exits, events, removed): wrong.append(f"{place}: {'counts' if counted else 'counts for nothing'}, and what is in the file says otherwise")
-    differ = [key for key in sorted(sums.keys() | found.keys()) if sums.get(key) != found.get(key)]
-    wrong += [f"sum of {key}: {sums.get(key)} exits and đồng, and its exits give {found.get(key)}" for key in differ]
-    number, revenue = map(sum, zip((0, 0), *found.values()))
+                found[key] = tuple(map(sum, zip(found.get(key, (0, 0, 0)), sum_of)))
+        if event and bool(counted) == why_not(told, again, events, voids, removed): wrong.append(f"{place}: {'counts' if counted else 'counts for nothing'}, and what is in the file says otherwise")
+    differ = (key for key in sorted(sums.keys() | found.keys()) if sums.get(key) != found.get(key))
+    wrong += [f"sum of {key}: {sums.get(key)} exits, đồng, and đồng beyond, and its exits give {found.get(key)}" for key in differ]
+    number, revenue, _ = map(sum, zip((0, 0, 0), *found.values()))
     if None in (span, end) or (end["events"], end["exits"], end["counted"], end["revenue"]) != (total, len(exits), number, revenue):
         wrong.append(f"the last line says {end}, and the file holds {total} events, {number} exits that count, {revenue} đồng")
     return wrong, f"{total} events in {len(counts)} logs, {len(exits)} exits of which {number} count, {revenue} đồng"

@@ -314,8 +314,8 @@ const HEADS: &[(&str, &str)] = &[
 /// What its columns are as wide as, in characters.
 const WIDTHS: &[f64] =
     &[14., 12., 12., 16., 18., 24., 18., 24., 16., 12., 14., 14., 18., 14., 14., 28., 28., 32., 24., 14.];
-/// Fee and collected.
-const SUMMED: &[u16] = &[9, 10];
+/// Fee, collected, and paid beyond.
+const SUMMED: &[u16] = &[9, 10, 19];
 
 /// The cells of a row, one for each of [`HEADS`]. Where rows of one way of payment are asked for, what was collected is what was in that way, as
 /// on the page.
@@ -394,7 +394,7 @@ mod tests {
         assert_eq!(HEADS.len(), WIDTHS.len());
         assert_eq!(
             SUMMED.iter().map(|column| HEADS[usize::from(*column)].1).collect::<Vec<_>>(),
-            ["Fee (VND)", "Collected (VND)"]
+            ["Fee (VND)", "Collected (VND)", "Paid beyond (VND)"]
         );
     }
 }

@@ -61,8 +61,8 @@ impl<S: Storage> Transaction<'_, S> {
         let camera_type = request.camera_type.clone().filter(|camera_type| *camera_type != row.camera_type);
         let right_fee = request.fee.map(|fee| self.right_fee(&row, fee)).transpose()?.flatten();
         let taken = right_fee.as_ref().map(|(_, right)| right.fee);
-        let right_method =
-            request.paid.as_ref().map(|paid| self.right_method(&row, paid, taken)).transpose()?.flatten();
+        let right_method = request.paid.as_ref().map(|paid| self.right_method(&row, paid, taken)).transpose()?;
+        let (is_same_way, right_method) = right_method.unwrap_or_default();
         let (exit_name, right_fee) = right_fee.unzip();
         let (method_name, right_method) = right_method.unzip();
         let undoes = if is_void { self.voids_of(&row)? } else { Vec::new() };
@@ -88,9 +88,15 @@ impl<S: Storage> Transaction<'_, S> {
             of_stay.money.extend(removed.iter().map(MoneyChange::undone));
         }
         let hlc = self.hlc_after(&row, Some(plate))?;
+        let mut said_beside = None;
+        if is_same_way {
+            for (name, correction) in self.given_back_beside(&row, &stated)? {
+                said_beside = Some(self.amend(&row.stay_id, &name, hlc, Body::Correction(correction))?);
+            }
+        }
         let name = exit_name.or(method_name).unwrap_or_else(|| row.stay_id.clone());
         let correction = match (of_exit == stated, of_stay == stated) {
-            (true, true) => return Err(Stop::Refused(Refusal::Unchanged)),
+            (true, true) => return said_beside.ok_or(Stop::Refused(Refusal::Unchanged)),
             // The exit may name another stay, of which nothing else is corrected.
             (false, true) => return self.amend(&row.stay_id, &name, hlc, Body::Correction(of_exit)),
             (false, false) if name != row.stay_id => {
@@ -285,7 +291,7 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     /// What was really taken at the exit of a row, and the name by which that exit says its stay; none where it is known so.
-    fn right_fee(&mut self, row: &StayRow, fee: Vnd) -> Result<Option<(String, RightFee)>, Stop<S::Error>> {
+    fn right_fee(&mut self, row: &StayRow, fee: Vnd) -> Result<SaidOfExit<RightFee>, Stop<S::Error>> {
         let Some(CorrectedExit { exit, name, taken: before, taking, .. }) = self.ended(row)? else {
             return Err(refused("fee", "this stay has no exit at which a fee was taken"));
         };
@@ -295,24 +301,57 @@ impl<S: Storage> Transaction<'_, S> {
         Ok((before != fee || !is_told).then_some((name, RightFee { exit, before, fee })))
     }
 
-    /// How it was really paid there, likewise. `taken`: what is corrected with it.
+    /// How it was really paid there, likewise, and whether that is the way that was known. `taken`: what is corrected with it.
     fn right_method(
         &mut self,
         row: &StayRow,
-        paid: &ToldPaid,
+        told: &ToldPaid,
         taken: Option<Vnd>,
-    ) -> Result<Option<(String, RightMethod)>, Stop<S::Error>> {
+    ) -> Result<(bool, SaidOfExit<RightMethod>), Stop<S::Error>> {
         let Some(ended) = self.ended(row)? else {
             return Err(refused("paid", "this stay has no exit at which anything was paid"));
         };
-        let Paid { method, reference, also, .. } = as_paid(paid, taken.unwrap_or(ended.taken))?;
         let before = ended.paid.as_ref().map(|paid| paid.method);
-        let said = (method, &reference, &also);
+        let taken = taken.unwrap_or(ended.taken);
+        let is_same = |known: &Paid| {
+            let amount = told.amount.unwrap_or(known.amount);
+            (known.method, known.amount, &known.reference, &known.also)
+                == (told.method, amount, &told.reference, &told.also)
+        };
+        let is_same_way = ended.paid.as_ref().is_some_and(is_same);
         // The same way, of no more than was taken: what was paid beyond that was given back.
-        let is_whole = |paid: &Paid| paid.total() <= taken.unwrap_or(ended.taken);
-        let is_known =
-            ended.paid.is_some_and(|paid| (paid.method, &paid.reference, &paid.also) == said && is_whole(&paid));
-        Ok((!is_known).then_some((ended.name, RightMethod { exit: ended.exit, before, method, reference, also })))
+        let is_given_back = is_same_way && ended.paid.is_some_and(|paid| paid.total() > taken);
+        if !is_given_back {
+            as_paid(told, taken)?;
+        }
+        let ToldPaid { method, reference, also, .. } = told.clone();
+        let right = RightMethod { exit: ended.exit, before, method, reference, also };
+        Ok((is_same_way, (!is_same_way || is_given_back).then_some((ended.name, right))))
+    }
+
+    /// That what was paid beyond what was taken was given back at the second exits of a stay, too: of each the name by which it says its stay, and
+    /// what is said of it.
+    fn given_back_beside(&mut self, row: &StayRow, stated: &Correction) -> Result<Vec<(String, Correction)>, S::Error> {
+        if !row.anomalies.contains(&Anomaly::DoubleExit) {
+            return Ok(Vec::new());
+        }
+        let component = Component::around(self.read()?, row)?;
+        let facts = component.held_facts();
+        let Account { resolution, outcomes } = account_beside(&facts, &component.neighbours);
+        let ended = row.exit.as_ref().map(|exit| &exit.fact);
+        let is_second = |taking: &&Taking| {
+            let of = outcomes.get(&taking.fact).and_then(Outcome::ended);
+            taking.excess > Vnd(0) && Some(&taking.fact) != ended && of == Some(row.stay_id.as_str())
+        };
+        let said = resolution.takings.iter().filter(is_second).filter_map(|taking| {
+            let left = facts.iter().find(|fact| fact.id == taking.fact)?;
+            let name = left.event.exit_stay().or(left.event.event_id.as_deref())?;
+            let Paid { method, reference, also, .. } = paid_as_corrected(left, &facts)?.of(taking.fee);
+            let right = RightMethod { exit: taking.fact.clone(), before: Some(method), method, reference, also };
+            let money = vec![MoneyChange::of(taking, taking.fee)];
+            Some((name.to_owned(), Correction { right_method: Some(right), money, ..stated.clone() }))
+        });
+        Ok(said.collect())
     }
 
     /// What is known of the exit of a row.
@@ -395,7 +434,7 @@ impl<S: Storage> Transaction<'_, S> {
     }
 
     /// The clock of a fact about the stay of `row`: after all that is held of the plates concerned, recorded and effective, old
-    /// and new, and of the stay itself under all its names.
+    /// and new, of the stay itself under all its names, and of what hangs together with it: what an exit is in place of that was written anew.
     fn hlc_after(&mut self, row: &StayRow, new: Option<&PlateId>) -> Result<Hlc, S::Error> {
         let entry = component::fact_of(self.read()?, &row.entry_fact)?;
         let recorded = entry.as_ref().and_then(|fact| fact.event.recorded_plate());
@@ -404,9 +443,13 @@ impl<S: Storage> Transaction<'_, S> {
         for plate in plates {
             hlc = hlc.max(self.next_hlc(plate, None)?);
         }
-        Ok(hlc)
+        let together = Component::around(self.read()?, row)?.held_facts();
+        Ok(hlc.max(Hlc::next(self.now.wall_ms, together.iter().map(|fact| fact.event.hlc).max())))
     }
 }
+
+/// What a correction says of an exit, with the name by which that says its stay; `None`: what is known.
+type SaidOfExit<T> = Option<(String, T)>;
 
 /// The exit of a stay, as corrected.
 struct CorrectedExit {

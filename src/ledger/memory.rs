@@ -735,6 +735,7 @@ impl Books for MemoryStorage {
                 camera_type: &taking.told_apart.camera_type,
                 fee: taking.fee.0,
                 also: &taking.also,
+                excess: taking.excess.0,
                 place: place(&taking.fact),
                 exits: 1,
                 told_there: most.map(|most| taking.told_there.map_or(most, |told| told.0).min(taking.fee.0)),

@@ -27,6 +27,8 @@ pub struct TakingLine<'l, L> {
     pub fee: i64,
     /// What of it was paid in other ways.
     pub also: &'l [(Method, Vnd)],
+    /// What was paid beyond it, VND.
+    pub excess: i64,
     /// The event of it; `None`: a predecessor said so.
     pub place: Option<(L, u64)>,
     /// How many exits it is: one, or none of what only others say was taken at one.
@@ -297,7 +299,7 @@ pub fn told_of<B: Books>(
                 let also = cut(taking.also, told);
                 let more = taking.also.iter().zip(&also).map(|((way, all), (_, part))| (*way, Vnd(all.0 - part.0)));
                 let more: Vec<_> = more.collect();
-                let line = TakingLine { fee: taking.fee - told, also: &more, exits: 0, ..taking.clone() };
+                let line = TakingLine { fee: taking.fee - told, also: &more, exits: 0, excess: 0, ..taking.clone() };
                 hand(&TakingLine { fee: told, also: &also, ..taking }, true);
                 hand(&line, false);
             }

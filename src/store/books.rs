@@ -29,8 +29,12 @@ pub(super) const NEXT_OF_LANE: &str = "SELECT from_ms FROM shift WHERE opened IS
      central = ?1 AND from_ms >= ?3 AND (from_ms > ?3 OR id > ?4) AND from_ms < ?5 AND \
      EXISTS(SELECT 1 FROM json_each(lane_edges) WHERE value = ?2) ORDER BY from_ms LIMIT 1";
 /// Of all gates where the first parameter is NULL, here and below.
-pub(super) const TAKINGS: &str = "SELECT exit_ms, taken_by, method, camera_type, fee, fact, also, central, edge_id, told_there FROM taking \
+pub(super) const TAKINGS: &str = "SELECT exit_ms, taken_by, method, camera_type, fee, fact, also, central, edge_id, told_there, excess FROM taking \
      WHERE exit_ms >= ?3 AND exit_ms < ?4 AND (?1 IS NULL OR central = ?1 AND edge_id = ?2)";
+/// What was paid beyond what was taken.
+pub(super) const EXCESSES: &str = "SELECT exit_ms, central, edge_id, taken_by, method, camera_type, excess, fact FROM taking INDEXED BY taking_excess \
+     WHERE excess IS NOT NULL AND exit_ms >= ?1 AND exit_ms < ?2 ORDER BY exit_ms";
+pub(super) const EXCESS_AT: &str = "SELECT excess FROM taking WHERE exit_ms = ?1 AND fact = ?2 AND excess IS NOT NULL";
 pub(super) const ENTRIES_OF_QUARTERS: &str = "SELECT quarter, entries, central, edge_id FROM quarter_total \
      WHERE quarter >= ?3 AND quarter < ?4 AND entries <> 0 AND (?1 IS NULL OR central = ?1 AND edge_id = ?2)";
 pub(super) const ENTRIES: &str = "SELECT entry_ms, source_central, edge_id FROM history WHERE entry_ms >= ?3 AND entry_ms < ?4 \
@@ -131,7 +135,7 @@ impl StoredBooks<'_> {
     }
 
     /// The fact a column names.
-    fn fact(&mut self, value: ValueRef<'_>) -> Result<FactId, StoreError> {
+    pub(super) fn fact(&mut self, value: ValueRef<'_>) -> Result<FactId, StoreError> {
         match value {
             ValueRef::Integer(event) => self.logs.fact(self.connection, event),
             ValueRef::Blob(digest) => {
@@ -303,6 +307,7 @@ impl Books for StoredBooks<'_> {
                 camera_type: text(row, 3)?,
                 fee,
                 also: &also,
+                excess: row.get::<_, Option<i64>>(10)?.unwrap_or(0),
                 place: authored(value),
                 exits: 1,
                 told_there,

@@ -20,7 +20,8 @@ use crate::ledger::component::loose_key;
 const APPLICATION_ID: i64 = 0x504d_7368;
 
 /// Migration `n` (counted from 1) brings a file from version `n-1` to `n`. Only grows; released ones never change.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16, V17, V18, V19];
+const MIGRATIONS: &[&str] =
+    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16, V17, V18, V19, V20];
 
 /// The loose facts under a key, with clocks from the second to the third.
 pub(super) const LOOSE_FACTS: &str = "SELECT event FROM loose_key WHERE key = ?1 AND hlc BETWEEN ?2 AND ?3";
@@ -520,6 +521,13 @@ INSERT OR IGNORE INTO invoiced_exit
 /// What of a fee the central of the gate says itself, where others say more: a shift answers for no more. All is made anew, so that every central says the same.
 const V19: &str = "
 ALTER TABLE taking ADD COLUMN told_there INTEGER;
+UPDATE ledger SET rules = 0;
+";
+
+/// What was paid beyond a fee, which is in no sum; NULL: nothing. It is found by the times of the few exits that have any. As in V19 all is made anew.
+const V20: &str = "
+ALTER TABLE taking ADD COLUMN excess INTEGER;
+CREATE INDEX taking_excess ON taking(exit_ms) WHERE excess IS NOT NULL;
 UPDATE ledger SET rules = 0;
 ";
 

@@ -36,8 +36,8 @@ const LOOKUPS: [(&str, &str); 12] = [
     ),
     (
         "taking",
-        "SELECT exit_ms || ' ' || central || ' ' || edge_id || ' ' || taken_by || ' ' || method || ' ' || camera_type || ' ' || fee || ' ' || coalesce(also, '') || ' ' || coalesce(told_there, '') AS found \
-         FROM taking ORDER BY exit_ms, found",
+        "SELECT exit_ms || ' ' || central || ' ' || edge_id || ' ' || taken_by || ' ' || method || ' ' || camera_type || ' ' || fee || ' ' || coalesce(also, '') || ' ' || \
+         coalesce(told_there, '') || ' ' || coalesce(excess, '') AS found FROM taking ORDER BY exit_ms, found",
     ),
     (
         "payment",

@@ -356,6 +356,12 @@ fn corrected(correction: &Correction) -> Text {
             let (way, amount) = (method(too.method), money(too.amount.0));
             Text::new(format!("{}, {} {}", all.vi, way.vi, amount.vi), format!("{}, {} {}", all.en, way.en, amount.en))
         });
+        if right.before == Some(right.method) {
+            return Text::new(
+                format!("Xác nhận cách trả là {}; nếu có trả thừa thì đã trả lại", now.vi),
+                format!("Payment confirmed as {}; what was paid beyond it, if anything, was given back", now.en),
+            );
+        }
         Text::new(
             format!("Sửa cách trả từ {} thành {}", before.vi, now.vi),
             format!("Payment corrected from {} to {}", before.en, now.en),

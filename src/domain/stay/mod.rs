@@ -34,7 +34,7 @@ pub use fact::{Fact, FoldKey};
 pub use fold::{Folded, Neighbour, Stray, guarded};
 pub use links::{Link, links};
 pub use outcome::{Account, Outcome, account, account_beside};
-pub use prepare::{Prepared, excess, paid_as_corrected};
+pub use prepare::{Prepared, paid_as_corrected};
 pub use repeats::PASSAGE_WINDOW_MS;
 pub use request::{REQUEST_WINDOW_MS, RESENT_WINDOW_MS, Telling, same_request, told_apart};
 pub use row_steps::{MAX_SKEW_MS, QUICK_EXIT_MS, renamed_stay_id};
@@ -43,7 +43,7 @@ use super::doer::Doer;
 use super::event::{Event, Exit, Unread};
 use super::ids::FactId;
 use super::money::Vnd;
-use super::payment::{Method, PaidToo, counted, shared_out};
+use super::payment::{Method, PaidToo, beyond, counted, shared_out};
 use super::row::StayRow;
 
 /// What was taken at an exit. The sum over all is the revenue, whatever became of the stays.
@@ -62,6 +62,8 @@ pub struct Taking {
     /// What of the fee the central says itself whose gate it was, in the exit or correcting it: what others make more of it is their word.
     /// `None`: it says nothing of this exit.
     pub told_there: Option<Vnd>,
+    /// What was paid beyond the fee: owed to who paid it, and in no sum, until a person says that it was given back or kept.
+    pub excess: Vnd,
 }
 
 impl Taking {
@@ -75,6 +77,7 @@ impl Taking {
             told_apart: TakenAs::of(&fact.event, exit, fee),
             also: shared_out(fee, also_of(exit)),
             told_there: (fact.is_heard() || fact.event.log.central.as_str() == exit.exit_central).then_some(fee),
+            excess: excess_of(exit),
         }
     }
 
@@ -94,6 +97,7 @@ impl Taking {
             told_apart: TakenAs::of(event, &exit, exit.fee),
             also: shared_out(exit.fee, also_of(&exit)),
             told_there: Some(exit.fee),
+            excess: excess_of(&exit),
         }
     }
 
@@ -105,6 +109,10 @@ impl Taking {
 
 fn also_of(exit: &Exit) -> &[PaidToo] {
     exit.paid.as_ref().map_or(&[], |paid| paid.also.as_slice())
+}
+
+fn excess_of(exit: &Exit) -> Vnd {
+    exit.paid.as_ref().map_or(Vnd(0), |paid| beyond(paid, exit.fee))
 }
 
 /// What takings are told apart by beside their gate, as the exit says. Names, for they are only counted and shown.

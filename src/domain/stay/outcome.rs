@@ -57,7 +57,7 @@ impl Outcome {
     }
 
     /// The stay an exit ended, or left once more.
-    fn ended(&self) -> Option<&str> {
+    pub fn ended(&self) -> Option<&str> {
         match self {
             Self::Closed { stay, .. } | Self::ClosedAgain { stay } | Self::LeftAlone { stay } => Some(stay),
             _ => None,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::event::{Body, Correction, Exit, RightMethod, Void};
 use super::super::ids::{FactId, Hlc};
 use super::super::money::Vnd;
-use super::super::payment::{Paid, beyond, shared_out};
+use super::super::payment::{Paid, shared_out};
 use super::super::plate::PlateId;
 use super::claims::{Claim, Claims, NO_PLATE};
 use super::fact::{Fact, FoldKey};
@@ -147,6 +147,10 @@ impl<'a> Prepared<'a> {
                 let in_the_exit = taking.told_there.map(|_| exit.fee);
                 let told_there = self.right_there.get(&fact.id).copied().or(in_the_exit);
                 taking.told_there = told_there.map(|told| told.min(taking.fee));
+                // Who says what was taken, or how, has looked: what was paid beyond it was given back, or is part of it.
+                if self.right_methods.contains_key(&fact.id) || self.right_fees.contains_key(&fact.id) {
+                    taking.excess = Vnd(0);
+                }
                 Some(taking)
             }
             _ => None,
@@ -309,60 +313,97 @@ fn fee_of(correction: &Correction) -> Option<(&FactId, Vnd)> {
     correction.right_fee.as_ref().map(|right| (&right.exit, right.fee))
 }
 
-/// What people say was taken at exits. The money of an exit that is written anew is that of the exit it is in place of: what others say of that
-/// one, who did not know the new one, is said of it, until somebody corrects itself.
+/// What people say was taken at exits.
 fn right_fees<'a>(facts: &[&'a Fact]) -> HashMap<&'a FactId, Vnd> {
-    let mut said = of_exits(facts, anybody, |correction, fact| {
+    let said = of_exits(facts, anybody, |correction, fact| {
         let (exit, fee) = fee_of(correction)?;
         Some((exit, (fact.place(), fee)))
     });
-    let anew: Vec<(&Fact, &Exit, FactId)> = facts
-        .iter()
-        .filter_map(|fact| {
-            if let Body::Exit(exit) = &fact.event.body { Some((*fact, exit, exit.in_place_of()?)) } else { None }
-        })
-        .collect();
-    // Whoever writes an exit anew removes the other in the event before.
-    let gives_on = |void: &Fact, removed: &FactId| {
-        let is_next = |anew: &Fact| anew.event.log == void.event.log && anew.event.seq == void.event.seq + 1;
-        anew.iter().any(|(anew, _, of)| of == removed && is_next(anew))
-    };
+    let anew = written_anew(facts);
     let voids = if anew.is_empty() { Vec::new() } else { standing_voids(facts) };
-    for (fact, exit, of) in &anew {
-        if said.contains_key(&fact.id) {
-            continue;
-        }
-        let mut of_it: Vec<(Place<'a>, Vnd)> = said.get(of).copied().into_iter().collect();
-        for (by, void) in voids.iter().filter(|(_, void)| void.removes.contains(of)) {
-            if !gives_on(by, of) {
-                of_it.push((by.place(), Vnd(0)));
-            } else if by.event.log == fact.event.log && by.event.seq + 1 == fact.event.seq {
-                let known = void.money.iter().find(|change| change.exit == *of).map(|change| change.before);
-                of_it.extend(known.filter(|known| *known != exit.fee).map(|_| (by.place(), exit.fee)));
+    let mut removals = Vec::new();
+    for (by, void) in voids {
+        let follows = |one: &&Anew<'_>| one.fact.event.log == by.event.log && one.fact.event.seq == by.event.seq + 1;
+        // Whoever writes an exit anew removes the other in the event before.
+        let gives_on = anew.iter().find(follows);
+        for removed in &void.removes {
+            match gives_on.filter(|one| one.of == *removed) {
+                Some(Anew { exit, of, .. }) => {
+                    let known = void.money.iter().find(|change| change.exit == *of).map(|change| change.before);
+                    removals.extend(known.filter(|known| *known != exit.fee).map(|_| (of, (by.place(), exit.fee))));
+                }
+                None => removals.push((removed, (by.place(), Vnd(0)))),
             }
         }
-        said.extend(of_it.into_iter().max_by_key(|(place, _)| *place).map(|last| (&fact.id, last)));
     }
-    said.into_iter().map(|(exit, (_, fee))| (exit, fee)).collect()
+    shared(&anew, said, &removals)
 }
 
+/// How people say it was paid at exits.
 fn right_methods<'a>(facts: &[&'a Fact]) -> HashMap<&'a FactId, &'a RightMethod> {
-    of_exits(facts, anybody, |correction, _| correction.right_method.as_ref().map(|right| (&right.exit, right)))
+    let said = of_exits(facts, anybody, |correction, fact| {
+        let right = correction.right_method.as_ref()?;
+        Some((&right.exit, (fact.place(), right)))
+    });
+    let anew = if said.is_empty() { Vec::new() } else { written_anew(facts) };
+    shared(&anew, said, &[])
 }
 
-/// The facts that name its stay, with the exit, which comes before all that corrects it.
-fn with_exit<'a>(exit: &'a Fact, facts: &'a [Fact]) -> Vec<&'a Fact> {
+/// An exit that is written anew, as one of another car.
+struct Anew<'a> {
+    fact: &'a Fact,
+    exit: &'a Exit,
+    /// The one it is in place of.
+    of: FactId,
+    /// The one that is in place of none: what all of its passage have in common.
+    told: FactId,
+}
+
+/// In order, so that one in place of another such comes after it.
+fn written_anew<'a>(facts: &[&'a Fact]) -> Vec<Anew<'a>> {
+    let mut anew: Vec<Anew<'a>> = Vec::new();
+    for fact in facts {
+        let Body::Exit(exit) = &fact.event.body else { continue };
+        let Some(of) = exit.in_place_of() else { continue };
+        let told = anew.iter().find(|held| held.fact.id == of).map_or_else(|| of.clone(), |held| held.told.clone());
+        anew.push(Anew { fact, exit, of, told });
+    }
+    anew
+}
+
+/// What is said of exits, where what is said of one exit, or `removals` of it, is said of all that are written anew in its place: whoever says it in a cut knows
+/// some of them. The latest counts.
+fn shared<'a, T: Copy>(
+    anew: &[Anew<'a>],
+    said: HashMap<&'a FactId, (Place<'a>, T)>,
+    removals: &[(&FactId, (Place<'a>, T))],
+) -> HashMap<&'a FactId, T> {
+    let mut latest: HashMap<&FactId, (Place<'a>, T)> = HashMap::default();
+    for one in anew {
+        let is_of = |(removed, what): &(&FactId, (Place<'a>, T))| (**removed == one.of).then_some(*what);
+        let of_it = [&one.of, &one.fact.id].into_iter().filter_map(|id| said.get(id).copied());
+        for what in of_it.chain(removals.iter().filter_map(is_of)) {
+            let held = latest.entry(&one.told).or_insert(what);
+            if what.0 > held.0 {
+                *held = what;
+            }
+        }
+    }
+    let of_anew = anew.iter().filter_map(|one| Some((&one.fact.id, latest.get(&one.told)?.1)));
+    let mut all: HashMap<&FactId, T> = said.into_iter().map(|(exit, (_, what))| (exit, what)).collect();
+    all.extend(of_anew);
+    all
+}
+
+/// How it was paid at an exit, as people corrected it. `facts`: those that name its stay; of an exit that is written anew all that hang together
+/// with it.
+pub fn paid_as_corrected(exit: &Fact, facts: &[Fact]) -> Option<Paid> {
+    let Body::Exit(told) = &exit.event.body else { return None };
     let mut facts = distinct(facts);
+    // It comes before all that corrects it.
     if !facts.iter().any(|fact| fact.id == exit.id) {
         facts.push(exit);
     }
-    facts
-}
-
-/// How it was paid at an exit, as people corrected it. `facts`: those that name its stay.
-pub fn paid_as_corrected(exit: &Fact, facts: &[Fact]) -> Option<Paid> {
-    let Body::Exit(told) = &exit.event.body else { return None };
-    let facts = with_exit(exit, facts);
     let taken = right_fees(&facts).remove(&exit.id);
     let right = right_methods(&facts).remove(&exit.id);
     let paid = match (right, &told.paid) {
@@ -374,16 +415,6 @@ pub fn paid_as_corrected(exit: &Fact, facts: &[Fact]) -> Option<Paid> {
         (None, paid) => return paid.clone(),
     };
     Some(paid.of(taken.unwrap_or(told.fee)))
-}
-
-/// What was paid at an exit beyond what counts as taken there: owed to who paid it. A correction of either says that it was given back, or kept as
-/// part of what was taken. `facts`: those that name its stay.
-pub fn excess(exit: &Fact, facts: &[Fact]) -> Vnd {
-    let taken = right_fees(&with_exit(exit, facts)).remove(&exit.id);
-    match (&exit.event.body, paid_as_corrected(exit, facts)) {
-        (Body::Exit(told), Some(paid)) => beyond(&paid, taken.unwrap_or(told.fee)),
-        _ => Vnd(0),
-    }
 }
 
 /// The facts that a void removes. A repeat and its first are one, so a void of either removes the first; but not an exit that is written anew in

@@ -5,7 +5,7 @@
 use std::hash::Hash;
 
 use super::super::event::Body;
-use super::super::ids::FactId;
+use super::super::ids::{FactId, Hlc};
 use super::super::money::Vnd;
 use super::super::plate::PlateId;
 use super::fact::Fact;
@@ -38,6 +38,7 @@ impl<'a> Repeats<'a> {
     pub(super) fn of(facts: &[&'a Fact]) -> Self {
         let mut repeats = Self::default();
         repeats.add_requests(facts);
+        repeats.let_the_last_count(facts);
         repeats.add_entry_copies(facts);
         repeats.add_passages(facts);
         repeats
@@ -83,6 +84,23 @@ impl<'a> Repeats<'a> {
                 }
                 None => firsts.push(fact),
             }
+        }
+    }
+
+    /// Of the exits that are written anew in place of one that counts whose car a person said last: what is corrected last counts.
+    fn let_the_last_count(&mut self, facts: &[&'a Fact]) {
+        let mut anew: HashMap<&FactId, Vec<&'a Fact>> = HashMap::default();
+        for &fact in facts {
+            // They have the clock of their passage.
+            let first = self.firsts.get(&fact.id).filter(|first| first.event.hlc == fact.event.hlc);
+            if let (Some(first), Some(_)) = (first, in_place_of(fact)) {
+                anew.entry(&first.id).or_insert_with(|| vec![*first]).push(fact);
+            }
+        }
+        for told in anew.into_values() {
+            let Some(last) = told.iter().copied().max_by_key(|fact| said_at(facts, fact)) else { continue };
+            self.firsts.extend(told.iter().map(|fact| (&fact.id, last)));
+            self.firsts.remove(&last.id);
         }
     }
 
@@ -200,6 +218,20 @@ impl<'a> Repeats<'a> {
             }
         }
     }
+}
+
+fn in_place_of(fact: &Fact) -> Option<FactId> {
+    if let Body::Exit(exit) = &fact.event.body { exit.in_place_of() } else { None }
+}
+
+/// When a person said whose car an exit was that is written anew: by the clock of what removes the other, the event before it.
+fn said_at<'a>(facts: &[&'a Fact], anew: &'a Fact) -> (Hlc, &'a FactId) {
+    let is_before = |fact: &&Fact| fact.event.log == anew.event.log && fact.event.seq + 1 == anew.event.seq;
+    let removes = |fact: &Fact| match (&fact.event.body, in_place_of(anew)) {
+        (Body::Void(void), Some(of)) => void.removes.contains(&of),
+        _ => false,
+    };
+    facts.iter().copied().find(|fact| is_before(fact) && removes(fact)).unwrap_or(anew).place()
 }
 
 /// When an exit happened, to the second as predecessors tell it, and what it took.

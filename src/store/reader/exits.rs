@@ -12,14 +12,12 @@ use super::rows::is_zero;
 use super::story::Snapshot;
 use crate::domain::direction::Direction;
 use crate::domain::event::{Body, Event};
-use crate::domain::hash::HashSet;
 use crate::domain::ids::{FactId, LogId};
 use crate::domain::money::Vnd;
-use crate::domain::payment::{Method, beyond};
-use crate::domain::stay::{Account, Fact, Outcome, Taking, account_beside, excess};
+use crate::domain::payment::Method;
+use crate::domain::stay::{Account, Fact, Outcome, Taking, account_beside};
 use crate::ledger::RULES_VERSION;
 use crate::ledger::apply::UNREAD;
-use crate::ledger::component::Component;
 use crate::ledger::storage::{EventRef, Lookup as _};
 use crate::replication::log::{ChainHash, EventBytes};
 use crate::store::error::StoreError;
@@ -75,7 +73,7 @@ impl CountedExit {
             camera_type: type_of_stay.unwrap_or(&told.camera_type).to_owned(),
             revenue: taking.fee.0,
             also: taking.also.clone(),
-            excess: 0,
+            excess: taking.excess.0,
         }
     }
 }
@@ -101,11 +99,7 @@ impl Reader {
                 exit_ms: event.timestamp_ms,
                 outcome: if stands { UNREAD } else { "read" },
                 because: Vec::new(),
-                counts: stands.then(|| {
-                    let paid = opening.paid.as_ref();
-                    let excess = paid.map_or(0, |paid| beyond(paid, opening.taken().unwrap_or_default()).0);
-                    CountedExit { excess, ..CountedExit::of(&Taking::of_opening(event, opening), None) }
-                }),
+                counts: stands.then(|| CountedExit::of(&Taking::of_opening(event, opening), None)),
                 invoices: row.map(|row| invoices_of(&transaction, None, row)).transpose()?.unwrap_or_default(),
             }));
         }
@@ -114,12 +108,10 @@ impl Reader {
         }
         let mut held = Snapshot { connection: &transaction, logs: &mut self.logs };
         let Some(fact) = held.fact(&EventRef { log: log.clone(), seq })? else { return Ok(None) };
-        let (component, ..) =
-            Component::of_new(&mut held, std::slice::from_ref(&fact), HashSet::default(), Component::held_facts)?;
-        let facts = component.held_facts();
+        let (facts, neighbours) = held.facts_with(&fact)?;
         let row = self.logs.row(&transaction, log, seq)?;
         let invoices = row.map(|row| invoices_of(&transaction, None, row)).transpose()?.unwrap_or_default();
-        Ok(Some(ToldExit { invoices, ..told(&fact, &facts, &account_beside(&facts, &component.neighbours)) }))
+        Ok(Some(ToldExit { invoices, ..told(&fact, &facts, &account_beside(&facts, &neighbours)) }))
     }
 }
 
@@ -145,10 +137,9 @@ fn told(exit: &Fact, facts: &[Fact], account: &Account) -> ToldExit {
         exit_ms: exit.event.timestamp_ms,
         outcome: if is_copy { "copy" } else { outcome.map_or("skipped", Outcome::name) },
         because: if is_copy { vec![counting] } else { because },
-        counts: taking.filter(|_| !is_copy).map(|taking| CountedExit {
-            excess: excess(exit, facts).0,
-            ..CountedExit::of(taking, stay.map(|row| row.camera_type.as_str()))
-        }),
+        counts: taking
+            .filter(|_| !is_copy)
+            .map(|taking| CountedExit::of(taking, stay.map(|row| row.camera_type.as_str()))),
         invoices: Vec::new(),
         fact: here,
     }

@@ -6,20 +6,23 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Reader;
-use super::history::{HistoryCursor, HistoryQuery, MAX_PAGE_ROWS, WithAnomaly};
+use super::history::HistoryCursor;
 use super::invoices::{ToldInvoice, invoices_of};
+use super::story::Snapshot;
 use crate::domain::anomaly::Anomaly;
 use crate::domain::doer::Doer;
-use crate::domain::event::{Body, Exit};
+use crate::domain::event::Body;
 use crate::domain::ids::LogId;
 use crate::domain::money::Vnd;
-use crate::domain::payment::{FeeLine, Method, Paid, beyond, counted, shared_out, unpaid};
+use crate::domain::payment::{FeeLine, Method, Paid, counted, shared_out, unpaid};
 use crate::domain::plate::PlateId;
-use crate::domain::stay::{Fact, Link, excess, paid_as_corrected};
+use crate::domain::stay::{Fact, Link, paid_as_corrected};
 use crate::domain::time::quarter;
 use crate::ledger::component::loose_key;
 use crate::ledger::sheet;
+use crate::store::books::{EXCESS_AT, EXCESSES, StoredBooks};
 use crate::store::error::StoreError;
+use crate::store::log_numbers::LogNumbers;
 use crate::store::stay_columns::read_confidence;
 
 /// What [`HistoryRow::read`] reads, in its order.
@@ -45,6 +48,9 @@ pub(super) mod column {
     pub const ANOMALIES: usize = 34;
     pub const EXIT_EVENT: usize = 37;
 }
+
+/// What is kept under a key beside the rows.
+pub(super) const SAID_OF: &str = "SELECT bytes FROM loose_key JOIN event ON event.id = loose_key.event WHERE key = ?1";
 
 /// A row of the history. The first 22 names and meanings are the predecessor's; `*_time` are in the site's zone,
 /// `created_at` and `updated_at` in UTC, `*_ms` Unix ms, `fee` and `collected` VND.
@@ -106,14 +112,12 @@ pub struct Payment {
     pub paid: Option<Paid>,
     /// What of the fee was not taken at the exit, as the gate said, VND: it is in no sum.
     pub unpaid: i64,
-    /// What was paid beyond what was taken, VND: owed to who paid it, and in no sum, until a correction says that it was given back or kept.
+    /// What was paid beyond what was taken, VND, second exits included: owed to who paid it, and in no sum, until a correction says that it was given
+    /// back or kept.
     pub excess: i64,
     /// What the invoice program made of it, in its order; absent: nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub invoices: Vec<ToldInvoice>,
-    /// The row of its event.
-    #[serde(skip)]
-    pub(super) exit: Option<i64>,
 }
 
 impl HistoryRow {
@@ -139,13 +143,12 @@ struct ExitData {
     stay: Option<String>,
     paid: Option<Paid>,
     taken_by: Option<Doer>,
-    fee: Vnd,
     #[serde(default)]
     lines: Vec<FeeLine>,
 }
 
 impl Payment {
-    /// Of a row selected as [`HISTORY_COLUMNS`]; empty for what a predecessor said.
+    /// Of a row selected as [`HISTORY_COLUMNS`], without its excess; empty for what a predecessor said.
     pub(super) fn read(connection: &Connection, row: &Row<'_>) -> Result<Self, StoreError> {
         let ValueRef::Integer(exit_row) = row.get_ref(column::EXIT_EVENT)? else { return Ok(Self::default()) };
         let stay = row.get_ref(column::EVENT_ID)?.as_str().ok();
@@ -158,42 +161,52 @@ impl Payment {
         let Ok(read) = serde_json::from_str::<ExitEvent>(text) else { return Ok(unread(invoices)) };
         let stay = read.data.stay.or(read.event_id);
         let paid = stay.map(|stay| corrected(connection, text, &stay)).transpose()?.flatten();
-        let is_beyond = read.data.paid.as_ref().is_some_and(|paid| beyond(paid, read.data.fee) > Vnd(0));
-        let exit = if is_beyond { Fact::read(text) } else { None };
-        let excess = exit.map(|exit| excess_at(connection, &exit)).transpose()?.unwrap_or_default();
         Ok(Self {
             exit_by: read.data.taken_by.as_ref().or(read.by.as_ref()).and_then(Doer::text),
             paid: paid.or(read.data.paid),
             unpaid: unpaid(&read.data.lines).0,
-            excess,
+            excess: 0,
             invoices,
-            exit: Some(exit_row),
         })
     }
 }
 
 /// How it was paid at an exit, if anybody corrected that.
 pub(super) fn corrected(connection: &Connection, exit: &str, stay: &str) -> Result<Option<Paid>, StoreError> {
-    let facts = said_of(connection, stay)?;
-    // Nearly always: nobody changed anything.
-    if facts.is_empty() {
+    let mut facts = said_of(connection, stay)?;
+    // Nearly always: nobody changed anything, and nobody was in doubt about its fee, as who writes an exit anew is.
+    if facts.is_empty() && !exit.contains(Anomaly::FeeUncertain.name()) {
         return Ok(None);
     }
-    Ok(Fact::read(exit).and_then(|exit| paid_as_corrected(&exit, &facts)))
+    let Some(exit) = Fact::read(exit) else { return Ok(None) };
+    if matches!(&exit.event.body, Body::Exit(told) if told.in_place_of().is_some()) {
+        // What is said of the one it is in place of names another stay.
+        (facts, _) = Snapshot { connection, logs: &mut LogNumbers::default() }.facts_with(&exit)?;
+    }
+    Ok(paid_as_corrected(&exit, &facts))
 }
 
-/// What was paid at an exit beyond what was taken, VND.
-pub(super) fn excess_at(connection: &Connection, exit: &Fact) -> Result<i64, StoreError> {
-    let Body::Exit(Exit { paid: Some(paid), fee, .. }) = &exit.event.body else { return Ok(0) };
-    let stay = exit.event.exit_stay().or(exit.event.event_id.as_deref()).filter(|_| beyond(paid, *fee) > Vnd(0));
-    let Some(stay) = stay else { return Ok(0) };
-    Ok(excess(exit, &said_of(connection, stay)?).0)
+/// What was paid beyond what was taken at the exits of a row selected as [`HISTORY_COLUMNS`], VND.
+fn excess_of(connection: &Connection, row: &Row<'_>) -> Result<i64, StoreError> {
+    let ValueRef::Integer(exit) = row.get_ref(column::EXIT_EVENT)? else { return Ok(0) };
+    let anomalies: Option<String> = row.get(column::ANOMALIES)?;
+    let has = |anomaly: Anomaly| anomalies.iter().flat_map(|names| names.split(',')).any(|name| name == anomaly.name());
+    if has(Anomaly::DoubleExit) {
+        let stay: String = row.get(column::EVENT_ID)?;
+        return Snapshot { connection, logs: &mut LogNumbers::default() }.excess_of(&stay);
+    }
+    // Who was paid more than was due was in doubt.
+    if !has(Anomaly::FeeUncertain) {
+        return Ok(0);
+    }
+    let exit_ms: Option<i64> = row.get(column::EXIT_MS)?;
+    let excess = connection.prepare_cached(EXCESS_AT)?.query_row((exit_ms, exit), |row| row.get(0)).optional()?;
+    Ok(excess.unwrap_or(0))
 }
 
 /// Corrections are loose facts of the stay they name.
 pub(super) fn said_of(connection: &Connection, stay: &str) -> Result<Vec<Fact>, StoreError> {
-    let sql = "SELECT bytes FROM loose_key JOIN event ON event.id = loose_key.event WHERE key = ?1";
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(SAID_OF)?;
     let Some(key) = loose_key(&Link::of_stay(stay)) else { return Ok(Vec::new()) };
     let mut events = statement.query([key])?;
     let mut facts = Vec::new();
@@ -257,7 +270,7 @@ impl HistoryRow {
             anomalies: anomalies.map(|names| names.split(',').map(str::to_owned).collect()).unwrap_or_default(),
             last_hlc: row.get(35)?,
             entry_unknown: row.get::<_, Option<bool>>(36)?.unwrap_or(false),
-            payment: Payment::read(connection, row)?,
+            payment: Payment { excess: excess_of(connection, row)?, ..Payment::read(connection, row)? },
         })
     }
 }
@@ -308,22 +321,6 @@ pub(super) struct Excess {
     pub amount: i64,
     /// The central of its gate tells it, or another one corrects what that told.
     pub is_told_there: bool,
-}
-
-impl Excess {
-    fn of(row: HistoryRow, is_told_there: bool) -> Self {
-        let Payment { exit_by, paid, excess, .. } = row.payment;
-        Self {
-            is_told_there,
-            central: row.exit_central.unwrap_or_default(),
-            edge_id: row.exit_edge.unwrap_or_default(),
-            by: exit_by.unwrap_or_default(),
-            method: paid.map(|paid| paid.method.name().to_owned()).unwrap_or_default(),
-            camera_type: row.camera_type,
-            exit_ms: row.exit_ms.unwrap_or_default(),
-            amount: excess,
-        }
-    }
 }
 
 /// Adds it to the takings of its gate, person, way of payment, type and `shift`.
@@ -493,29 +490,26 @@ impl Reader {
         Ok(takings.collect::<Result<Vec<_>, _>>()?)
     }
 
-    /// What was paid beyond what was taken at the exits of a time. Such an exit is in doubt, and few are.
+    /// What was paid beyond what was taken at the exits of a time, each.
     pub(super) fn excesses(&mut self, start_ms: i64, end_ms: i64) -> Result<Vec<Excess>, StoreError> {
-        let mut query = HistoryQuery {
-            limit: MAX_PAGE_ROWS,
-            exited_since_ms: Some(start_ms),
-            exited_before_ms: Some(end_ms),
-            anomaly: Some(WithAnomaly::Kind(Anomaly::FeeUncertain)),
-            ..HistoryQuery::default()
-        };
+        let mut statement = self.connection.prepare_cached(EXCESSES)?;
+        let mut rows = statement.query((start_ms, end_ms))?;
+        let mut books = StoredBooks { connection: &self.connection, logs: &mut self.logs };
         let mut excesses = Vec::new();
-        loop {
-            let page = self.history(&query)?;
-            for row in page.rows.into_iter().filter(|row| row.payment.excess != 0) {
-                let central = row.exit_central.as_deref().unwrap_or_default();
-                let exit = row.payment.exit.map(|exit| self.logs.fact(&self.connection, exit)).transpose()?;
-                let told = exit.map(|exit| sheet::vouched(&mut self.books(), central, &exit)).transpose()?;
-                excesses.push(Excess::of(row, told.flatten().is_some()));
-            }
-            match page.next {
-                Some(next) => query.cursor = Some(next),
-                None => return Ok(excesses),
-            }
+        while let Some(row) = rows.next()? {
+            let (central, fact): (String, _) = (row.get(1)?, books.fact(row.get_ref(7)?)?);
+            excesses.push(Excess {
+                is_told_there: sheet::vouched(&mut books, &central, &fact)?.is_some(),
+                exit_ms: row.get(0)?,
+                central,
+                edge_id: row.get(2)?,
+                by: row.get(3)?,
+                method: row.get(4)?,
+                camera_type: row.get(5)?,
+                amount: row.get(6)?,
+            });
         }
+        Ok(excesses)
     }
 
     /// One row per peer anything was ever received from, by id.

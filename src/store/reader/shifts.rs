@@ -1,11 +1,10 @@
 //! Shifts: their sheets, what belongs to each, and the takings told apart by them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::Reader;
 use super::history::Gate;
-use super::rows::{Excess, Takings, add_excess, excess_at, said_of};
+use super::rows::{Excess, Takings, add_excess, said_of};
 use rusqlite::OptionalExtension as _;
 
 use crate::domain::anomaly::Anomaly;
@@ -337,16 +336,13 @@ impl Reader {
             let is_on_page = seen > skipped && places.len() < limit;
             if let Some(place) = taking.place.filter(|_| is_on_page) {
                 let texts = [taking.method, taking.camera_type, taking.taken_by].map(str::to_owned);
-                places.push((place, (taking.fee, taking.also.to_vec()), texts));
+                places.push((place, (taking.fee, taking.also.to_vec(), taking.excess), texts));
             }
         })?;
         let mut exits = Vec::new();
-        for (place, (taken, also), [method, camera_type, taken_by]) in places {
+        for (place, (taken, also, excess), [method, camera_type, taken_by]) in places {
             let Some(event) = self.event_at(place)? else { continue };
             let payment_used_twice = self.has_payment_used_twice(&event)?;
-            let fact = Fact::authored(Arc::new(event));
-            let excess = excess_at(&self.connection, &fact)?;
-            let event = Arc::unwrap_or_clone(fact.event);
             exits.push(SheetExit { event, taken, method, also, camera_type, taken_by, excess, payment_used_twice });
         }
         Ok(exits)

@@ -10,8 +10,9 @@ use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::event::{Body, Event, Image};
 use crate::domain::explain::words::Text;
 use crate::domain::explain::{Explainer, StoryFact};
+use crate::domain::hash::HashSet;
 use crate::domain::payment::{FeeLine, Paid};
-use crate::domain::stay::{Fact, Link, Neighbour};
+use crate::domain::stay::{Fact, Link, Neighbour, Outcome, Taking, account_beside};
 use crate::domain::time::SiteZone;
 use crate::ledger::component::Component;
 use crate::ledger::settings::SharedSettings;
@@ -145,6 +146,21 @@ impl Snapshot<'_> {
             }
         };
         Ok((component.held_facts(), component.neighbours))
+    }
+
+    /// All facts that hang together with one.
+    pub(super) fn facts_with(&mut self, fact: &Fact) -> Result<(Vec<Fact>, Vec<Neighbour>), StoreError> {
+        let fact = std::slice::from_ref(fact);
+        let (component, ..) = Component::of_new(self, fact, HashSet::default(), Component::held_facts)?;
+        Ok((component.held_facts(), component.neighbours))
+    }
+
+    /// What was paid beyond what was taken at all exits of a stay, VND.
+    pub(super) fn excess_of(&mut self, stay_id: &str) -> Result<i64, StoreError> {
+        let (facts, neighbours) = self.facts_around(stay_id)?;
+        let account = account_beside(&facts, &neighbours);
+        let is_its = |taking: &&Taking| account.outcomes.get(&taking.fact).and_then(Outcome::ended) == Some(stay_id);
+        Ok(account.resolution.takings.iter().filter(is_its).map(|taking| taking.excess.0).sum())
     }
 
     fn told(&mut self, told: &StoryFact<'_>, zone: &SiteZone) -> Result<ToldFact, StoreError> {

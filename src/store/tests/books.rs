@@ -55,8 +55,9 @@ fn do_it(storage: &mut impl Storage, step: &Step, number: usize) {
             let gate = GATES[usize::try_from(*seq % 3).unwrap()];
             let (central, edge_id) = ("central-1".to_owned(), gate.to_owned());
             let also = (0..*also).map(|no| (Method::ALL[usize::try_from(no).unwrap()], Vnd(1 + no))).collect();
-            let (fee, told_there) = (Vnd(*fee), Some(Vnd(*fee / 2)));
-            let taking = Taking { fact: fact(*seq), central, edge_id, exit_ms, fee, told_apart, also, told_there };
+            let (fee, told_there, excess) = (Vnd(*fee), Some(Vnd(*fee / 2)), Vnd(i64::try_from(*seq % 3).unwrap()));
+            let taking =
+                Taking { fact: fact(*seq), central, edge_id, exit_ms, fee, told_apart, also, told_there, excess };
             storage.set_taking(&taking, *is_taken).unwrap();
         }
         Step::Entered { gate, entry_ms } => {
@@ -174,7 +175,7 @@ fn measure_a_day_of_fifty_thousand(days: i64) {
         let exits =
             "WITH RECURSIVE n(i) AS (SELECT ?1 * 50000 UNION ALL SELECT i + 1 FROM n WHERE i < ?1 * 50000 + 49999)";
         let taken = "INSERT INTO taking SELECT i * 1728, (1 << 40) | (i + 2), 'central-1', 'edge-' || (i % 64), CASE i % 3 WHEN 0 THEN 'lan' ELSE '' END,
-            CASE i % 4 WHEN 0 THEN 'qr' ELSE 'cash' END, CASE i % 2 WHEN 0 THEN 'car' ELSE 'moto' END, 5000, NULL, NULL FROM n";
+            CASE i % 4 WHEN 0 THEN 'qr' ELSE 'cash' END, CASE i % 2 WHEN 0 THEN 'car' ELSE 'moto' END, 5000, NULL, NULL, CASE i % 200 WHEN 0 THEN 1000 END FROM n";
         let rows = "INSERT INTO history(id, plate_id, plate_view, entry_time, exit_time, duration, fee, status, created_at, updated_at, event_id,
             source_central, edge_id, camera_type, entry_ms, entry_manual, exit_ms, exit_central, exit_edge, exit_manual, collected, entry_event, exit_event,
             last_hlc, plate_hlc, committed_ms, entry_hlc)

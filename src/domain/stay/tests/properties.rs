@@ -300,7 +300,7 @@ fn expect_step(facts: &[Fact], before: &Resolution, fact: &Fact, changed: Vec<St
         let exit_ms = fact.event.timestamp_ms;
         let (central, edge_id) = (exit.exit_central.clone(), exit.exit_edge.clone());
         let told_apart = TakenAs::of(&fact.event, exit, fee);
-        let also = Vec::new();
+        let (also, excess) = (Vec::new(), Vnd(0));
         let is_told_there = fact.is_heard() || fact.event.log.central.as_str() == exit.exit_central;
         let told_there = is_told_there.then_some(fee);
         expected.takings.push(Taking {
@@ -312,6 +312,7 @@ fn expect_step(facts: &[Fact], before: &Resolution, fact: &Fact, changed: Vec<St
             told_apart,
             also,
             told_there,
+            excess,
         });
         expected.takings.sort_by(|a, b| a.fact.cmp(&b.fact));
     }
