@@ -375,7 +375,7 @@ impl Handler<TellPeople> for MeshRegistry {
 impl Handler<ConfigChanged> for MeshRegistry {
     type Result = ();
 
-    fn handle(&mut self, changed: ConfigChanged, _: &mut Self::Context) {
+    fn handle(&mut self, changed: ConfigChanged, context: &mut Self::Context) {
         let own = &changed.new.this_central;
         let listens = Listens { ip: own.ip.to_string(), p2p_port: own.p2p_port };
         self.context.identity.borrow_mut().listens = Some(listens);
@@ -389,6 +389,8 @@ impl Handler<ConfigChanged> for MeshRegistry {
         }
         self.follow_config();
         self.context.news.send(MeshNews::Links);
+        // What is set here may be what others compare with theirs.
+        self.tell_links_soon(context);
     }
 }
 

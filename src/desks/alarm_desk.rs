@@ -350,10 +350,7 @@ impl Errand {
         if let (Some(user), Some(password)) = (&self.channel.user, &self.channel.password) {
             transport = transport.credentials(Credentials::new(user.clone(), password.0.clone()));
         }
-        let answered = transport.build().send(letter).await.map_err(|error| {
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            NotTold::Yet(format!("{error}{cause}"))
-        })?;
+        let answered = transport.build().send(letter).await.map_err(|error| ever(&error))?;
         Ok(answered.message().collect::<Vec<_>>().join(" "))
     }
 }

@@ -2,7 +2,9 @@
 
 import { askingAgain } from "./lib/again.js";
 import { get, query } from "./lib/api.js";
+import { dateInputs, putIn, valueIn } from "./lib/date_field.js";
 import { at, el, keyed, put, state as stateOf } from "./lib/dom.js";
+import { gateName, state, watch } from "./lib/feed.js";
 import { calendarDay, moment_full, money, number } from "./lib/format.js";
 import { paging } from "./lib/paging.js";
 import { hasText, language, t, typeName } from "./lib/texts.js";
@@ -18,7 +20,7 @@ const KINDS = [
 /** The newest question; answers to older ones are dropped. */
 let asked = 0;
 
-const conditions = () => Object.fromEntries(FIELDS.map((name) => [name, at(name).value.trim()]));
+const conditions = () => Object.fromEntries(FIELDS.map((name) => [name, valueIn(at(name))]));
 
 /** The filters changed: from the first page on. */
 function search() {
@@ -48,7 +50,11 @@ async function load() {
   }
 }
 
+/** What stands in the table. */
+let shown = [];
+
 function show(entries, cursor) {
+  shown = entries;
   at("nothing").hidden = entries.length > 0;
   put("nothing", t("audit.nothing"));
   at("table").hidden = entries.length === 0;
@@ -66,7 +72,7 @@ function makeRow(entry) {
     el("th", { scope: "row" }, el("time", {}, moment_full(entry.at_ms)), entry.since_ms ? el("small", {}, t("audit.since", { time: moment_full(entry.since_ms) })) : null),
     el("td", { class: "kind" }, isDone ? t(`audit.kind_${entry.kind}`) : stateOf("bad", t(`audit.kind_${entry.kind}`)), entry.count > 1 ? el("small", {}, t("audit.times", { n: number(entry.count) })) : null),
     el("td", { class: "by" }, by(entry.who), entry.from ? el("small", {}, entry.from) : null),
-    el("td", { class: "what" }, el("span", { title: entry.what }, what(entry.what)), isDone ? null : el("small", { class: "code", title: entry.outcome }, outcome(entry.outcome)), changes(entry)),
+    el("td", { class: "what" }, el("span", { title: entry.what }, what(entry)), isDone ? null : el("small", { class: "code", title: entry.outcome }, outcome(entry.outcome)), changes(entry)),
   );
 }
 
@@ -82,11 +88,21 @@ const ACTIONS = [
   ["/api/subscriptions", "subscriptions"], ["/api/access", "access"], ["/api/edge", "edge"],
 ];
 
-/** What it was about: a request in words, anything else as it is. */
-function what(said) {
+/** Kinds that are about a gate. */
+const OF_GATES = ["forced_opening", "edge_key"];
+
+/** What it was about: a request in words, a gate by its name, anything else as it is. */
+function what({ kind, what: said }) {
+  if (OF_GATES.includes(kind)) return gateText(said);
   const [, path] = /^[A-Z]+ (\/api\/\S+)$/.exec(said) ?? [];
   const [, action] = ACTIONS.find(([begin]) => path?.startsWith(begin)) ?? [];
   return action ? t(`audit.action_${action}`) : said;
+}
+
+/** A gate as the site calls it; it is said by its address, or if it is of this central by its id. */
+function gateText(said) {
+  const address = said.includes("/") ? said : `${state.central?.id}/${said}`;
+  return state.gates[address]?.name ? gateName(address) : said;
 }
 
 /** `peer_centrals.central-2.fingerprint` as people say it: whose, and what. `about`: what is told already. */
@@ -95,7 +111,8 @@ function fieldName(name, about = "") {
   const last = parts.pop();
   const key = `audit.field_${last}`;
   if (!hasText(key)) return typeName(name);
-  const whose = parts.filter((part) => part !== about && !LISTS.includes(part)).map((part) => typeName(part)).join(" ");
+  const nameOf = parts[0] === "edges" ? gateText : typeName;
+  const whose = parts.filter((part) => part !== about && !LISTS.includes(part)).map(nameOf).join(" ");
   return whose ? `${whose}: ${t(key)}` : t(key);
 }
 
@@ -107,7 +124,7 @@ function by(who) {
   const [kind, name] = who.split(":");
   if (name === undefined) return who;
   const key = `audit.who_${kind}`;
-  return hasText(key) ? t(key, { name }) : who;
+  return hasText(key) ? t(key, { name: kind === "edge" ? gateText(name) : name }) : who;
 }
 
 /** What differs, field by field. */
@@ -131,6 +148,7 @@ function valueText(name, said) {
   if (name.endsWith("_ms") && !name.startsWith("reconnect") && Number.isFinite(said)) return moment_full(said);
   if (MONEY.includes(name) && Number.isFinite(said)) return money(said);
   if (["camera_type", "vehicle_type"].includes(name)) return typeName(said);
+  if (["edge", "edge_id", "gate"].includes(name) && typeof said === "string") return gateText(said);
   if (hasText(`audit.value_${said}`)) return t(`audit.value_${said}`);
   if (Array.isArray(said)) return said.map((one) => valueText(name, one)).join(typeof said[0] === "object" ? "; " : ", ");
   if (said !== null && typeof said === "object") return Object.entries(said).map(([part, one]) => `${fieldName(part)}: ${valueText(part, one)}`).join(", ");
@@ -154,10 +172,20 @@ function listen() {
 }
 
 await start("audit");
+dateInputs();
 const pages = paging(load);
 const heard = askingAgain(load);
 at("kind").append(...KINDS.map((kind) => el("option", { value: kind }, t(`audit.kind_${kind}`))));
 const given = new URLSearchParams(location.search);
-for (const name of FIELDS) at(name).value = given.get(name) ?? "";
+for (const name of FIELDS) putIn(at(name), given.get(name) ?? "");
 listen();
 load();
+// Gates may be known, or called otherwise, only after the table is there.
+let names = "";
+watch(["gates", "central"], ({ gates }) => {
+  const told = JSON.stringify(Object.entries(gates).map(([address, { name }]) => [address, name]));
+  if (told === names) return;
+  names = told;
+  at("rows").replaceChildren();
+  keyed(at("rows"), shown, (entry) => entry.id, makeRow, () => {});
+});

@@ -12,7 +12,8 @@ import { start, watchCameras } from "./shell.js";
 const LINES = 14;
 /** A car that passed was told already, and names are the settings'. */
 const OF_NO_NEWS = ["confirmed", "naming"];
-/** So few gates have the room of a wall to themselves; and some more are still as large as it allows. */
+/** So few gates stand side by side on a wall; so few have its room to themselves; and some more are still as large as it allows. */
+const ONE_ROW = 3;
 const FEW_GATES = 6;
 const SOME_GATES = 12;
 
@@ -81,7 +82,7 @@ const sumsOf = (gate) => [["dashboard.key_entries", gate.entries, number], ["das
 /** How a gate is: of our own what its camera says, of others whether its central is linked. */
 function stateOfGate(gate) {
   const peer = state.peers[gate.central];
-  if (peer && peer.state !== "connected") return ["bad", t("dashboard.gate_away", { id: gate.central })];
+  if (peer && peer.state !== "connected") return ["bad", t("dashboard.gate_away")];
   if (gate.central !== state.central.id) return null;
   // One that calls only when a car passes is silent and well: what is missed stands in the strip above.
   if (Object.values(state.attention).some(({ code, member }) => code === "camera" && member === gate.edge)) return ["bad", t("dashboard.camera_bad")];
@@ -92,6 +93,7 @@ function showGates({ gates }) {
   const all = Object.entries(gates).sort(([a], [b]) => a.localeCompare(b, undefined, { numeric: true }));
   at("no-gates").hidden = all.length > 0;
   at("gates").classList.toggle("few", all.length <= FEW_GATES);
+  at("gates").parentElement.classList.toggle("one-row", all.length <= ONE_ROW);
   at("gates").classList.toggle("some", all.length > FEW_GATES && all.length <= SOME_GATES);
   keyed(at("gates"), all, ([id]) => id, () => el("li"), (card, [id, gate]) => {
     const { last } = gate;

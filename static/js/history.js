@@ -5,6 +5,7 @@
 
 import { askingAgain } from "./lib/again.js";
 import { get, query } from "./lib/api.js";
+import { dateInputs, putIn, valueIn } from "./lib/date_field.js";
 import { at, el, icon, keyed, put, state as stateOf } from "./lib/dom.js";
 import { takenBy, waysText } from "./lib/fee.js";
 import { centralNow, gateName, state, watch } from "./lib/feed.js";
@@ -57,7 +58,7 @@ function readAddress() {
     // A gate or a person of another time may no longer be in the list.
     if (name === "gate" && filters.gate) addGates([filters.gate]);
     if (name === "exit_by" && filters.exit_by) addPeople([filters.exit_by]);
-    at(name).value = filters[name];
+    putIn(at(name), filters[name]);
   }
   if (MORE.some((name) => filters[name])) expand(true);
 }
@@ -99,7 +100,7 @@ function choose(name, value) {
 
 /** The filters changed: from the first page on. */
 function search() {
-  for (const name of FIELDS) filters[name] = at(name).value.trim();
+  for (const name of FIELDS) filters[name] = valueIn(at(name));
   pages.restart();
   writeAddress();
   showFilters();
@@ -270,11 +271,11 @@ function listen() {
   });
   at("by").addEventListener("change", search);
   const toDay = (wanted) => {
-    at("day").value = wanted > today() ? today() : wanted;
+    putIn(at("day"), wanted > today() ? today() : wanted);
     for (const name of ["from", "to"]) at(name).value = "";
     search();
   };
-  at("day").addEventListener("change", () => (at("day").value ? toDay(at("day").value) : search()));
+  at("day").addEventListener("change", () => (at("day").value ? toDay(valueIn(at("day"))) : search()));
   const step = (days) => toDay(serverDay(Date.parse(`${filters.day || today()}T12:00:00Z`) + days * 86_400_000));
   at("day-before").addEventListener("click", () => step(-1));
   at("day-after").addEventListener("click", () => step(1));
@@ -291,7 +292,7 @@ function listen() {
       if (chip.dataset.view === "month") {
         view = "";
         [at("day").value, at("by").value] = ["", "exit"];
-        [at("from").value, at("to").value] = month();
+        ["from", "to"].forEach((name, index) => putIn(at(name), month()[index]));
         return search();
       }
       view = chip.dataset.view;
@@ -335,6 +336,7 @@ function stayFresh() {
 }
 
 await start("history");
+dateInputs();
 at("method").append(...METHODS.map((method) => el("option", { value: method }, methodName(method))));
 const pages = paging(load);
 const heard = askingAgain(() => {

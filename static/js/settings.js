@@ -2,6 +2,7 @@
 // happens meanwhile: live cells change, inputs do not, and a save by somebody else is shown as what it differs in.
 
 import { get, put as save } from "./lib/api.js";
+import { dateInputs } from "./lib/date_field.js";
 import { at, el, keyed, put, state as stateOf } from "./lib/dom.js";
 import { centralNow, state, watch } from "./lib/feed.js";
 import { duration, number } from "./lib/format.js";
@@ -23,7 +24,7 @@ import { lock, read, startReading, write } from "./settings/reading.js";
 import { startRights } from "./settings/rights.js";
 import { startSubscriptions } from "./settings/subscriptions.js";
 import { startTariff, tariffIsDirty } from "./settings/tariff.js";
-import { start } from "./shell.js";
+import { showTab, start } from "./shell.js";
 
 /** Offered where the browser knows no list of its own (before 2022); any other can be typed. */
 const USUAL_ZONES = ["Asia/Ho_Chi_Minh", "Asia/Bangkok", "Asia/Phnom_Penh", "Asia/Singapore", "UTC"];
@@ -70,13 +71,8 @@ function showPart() {
   if (!saving) nameSave();
   for (const name of PARTS) at(name).hidden = name !== part || draft.current === null;
   for (const link of document.querySelectorAll(".tabs a")) {
-    if (link.getAttribute("href") === `/settings#${part}`) {
-      link.setAttribute("aria-current", "true");
-      // Not scrollIntoView: the keyboard would go on from there.
-      link.parentElement.scrollLeft = link.offsetLeft - link.parentElement.offsetLeft - 40;
-    } else {
-      link.removeAttribute("aria-current");
-    }
+    if (link.getAttribute("href") === `/settings#${part}`) showTab(link);
+    else link.removeAttribute("aria-current");
   }
 }
 
@@ -258,6 +254,7 @@ function bind() {
 
 await start("settings");
 makeModes();
+dateInputs();
 startReading();
 bind();
 startMembers();

@@ -6,7 +6,7 @@ import { get } from "./lib/api.js";
 import { at, drawIcons, put } from "./lib/dom.js";
 import { centralNow, follow, freshness, state, watch } from "./lib/feed.js";
 import { ago, day, setZone, timeOfDay } from "./lib/format.js";
-import { me } from "./lib/login.js";
+import { me, meAnew } from "./lib/login.js";
 import { showNotices } from "./lib/notices.js";
 import { loadReasons } from "./lib/reasons.js";
 import { language, loadTexts, speak, t } from "./lib/texts.js";
@@ -18,6 +18,7 @@ const PATIENCE_MS = 4000;
 const KINDS = { live: "good", asking: "wait", lost: "bad" };
 const opened = Date.now();
 let version = null;
+let settings = null;
 let account = null;
 let cameras = [];
 
@@ -33,7 +34,7 @@ export async function start(...parts) {
   watch(["central", "peers", "logs", "freshness"], showFreshness);
   showFreshness();
   setInterval(showFreshness, 1000);
-  document.addEventListener("logged-in", showAccount);
+  document.addEventListener("logged-in", () => showAccount());
   showAccount();
   // A page opened while the central restarted learns later who is logged in.
   watch(["freshness"], () => { if (account === null) showAccount(); });
@@ -59,9 +60,9 @@ async function askCameras() {
 }
 
 /** Who is logged in, and the way to log in. Where nobody may look without, the page leads there. */
-async function showAccount() {
+async function showAccount({ anew = false } = {}) {
   try {
-    account = await me();
+    account = await (anew ? meAnew() : me());
   } catch {
     // The notice of a central that does not answer says it.
     return;
@@ -80,7 +81,8 @@ function markNavigation() {
   const { page } = document.body.dataset;
   document.querySelector(`[data-nav="${page}"]`)?.setAttribute("aria-current", "page");
   // People and the audit are tabs of the settings with addresses of their own.
-  document.querySelector(`.tabs a[href^="/${page}"]:not([href^="/settings"])`)?.setAttribute("aria-current", "true");
+  const tab = document.querySelector(`.tabs a[href^="/${page}"]:not([href^="/settings"])`);
+  if (tab) showTab(tab);
   for (const button of document.querySelectorAll("[data-language]")) {
     button.setAttribute("aria-pressed", String(button.dataset.language === language));
     button.classList.toggle("active", button.dataset.language === language);
@@ -88,10 +90,19 @@ function markNavigation() {
   }
 }
 
+/** Marks the tab that is open, and brings it into view: not with scrollIntoView, after which the keyboard would go on from there. */
+export function showTab(tab) {
+  tab.setAttribute("aria-current", "true");
+  tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - 40;
+}
+
 function showCentral({ central }) {
   // The program was replaced: its pages too, also on a screen nobody touches.
   if (version !== null && version !== central.version) location.reload();
   version = central.version;
+  // Who may do what is a part of the settings.
+  if (settings !== null && settings !== central.config_version) showAccount({ anew: true });
+  settings = central.config_version;
   setZone(central.time_zone);
   put("central-id", central.id).title = central.id;
   put("site-name", central.site || t("common.no_site")).title = central.site;

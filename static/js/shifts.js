@@ -4,6 +4,7 @@
 import { methodName, personName } from "./history/words.js";
 import { askingAgain } from "./lib/again.js";
 import { get, post, query } from "./lib/api.js";
+import { dateInputs, putIn, valueIn } from "./lib/date_field.js";
 import { at, el, keyed, put, state as stateOf } from "./lib/dom.js";
 import { waysText } from "./lib/fee.js";
 import { centralNow, gateName, state, watch } from "./lib/feed.js";
@@ -41,10 +42,10 @@ const afterText = (sheet) => t("shifts.after_late", { money: money(sheet.expecte
 
 async function load() {
   const question = ++asked;
-  const address = shown ? query("/shifts", { id: shown }) : query("/shifts", { day: at("day").value });
+  const address = shown ? query("/shifts", { id: shown }) : query("/shifts", { day: valueIn(at("day")) });
   history.replaceState(null, "", address);
   try {
-    const answer = await get(shown ? `/api/shifts/${encodeURIComponent(shown)}` : query("/api/shifts", { day: at("day").value }));
+    const answer = await get(shown ? `/api/shifts/${encodeURIComponent(shown)}` : query("/api/shifts", { day: valueIn(at("day")) }));
     if (question !== asked) return;
     put("said", "");
     heard();
@@ -62,7 +63,7 @@ function showParts() {
   at("sheet").hidden = shown === "";
   at("back").hidden = shown === "";
   const path = shown ? `/api/shifts/${encodeURIComponent(shown)}/exits` : "/api/shifts";
-  const values = { day: shown ? "" : at("day").value, lang: language };
+  const values = { day: shown ? "" : valueIn(at("day")), lang: language };
   at("export").href = query(`${path}.csv`, { ...values, separator: language === "vi" ? ";" : "," });
   at("export-book").href = query(`${path}.xlsx`, values);
 }
@@ -71,7 +72,7 @@ function showParts() {
 const COLUMNS = [["shifts.person", false], ["shifts.time", false], ["shifts.exits", true], ["shifts.revenue", true], ["shifts.counted", true], ["shifts.difference", false], ["shifts.addendum", true]];
 
 function showDay({ day, shifts }) {
-  at("day").value = day;
+  putIn(at("day"), day);
   showParts();
   showPrintHead(calendarDay(day));
   at("nothing").hidden = shifts.length > 0;
@@ -124,9 +125,9 @@ function showSheet(answer) {
   const { shift: sheet } = answer;
   const { figures } = sheet;
   isOpen = sheet.until_ms === null;
-  at("day").value = serverDay(sheet.from_ms);
+  putIn(at("day"), serverDay(sheet.from_ms));
   showParts();
-  at("back").href = query("/shifts", { day: at("day").value });
+  at("back").href = query("/shifts", { day: valueIn(at("day")) });
   at("still-open").hidden = !isOpen;
   const gates = [sheet.gate, ...sheet.lane_edges.map((edge) => gateName(`${sheet.central}/${edge}`))];
   put("sheet-of", [gates.join(" + "), sheet.person, spanText(sheet)].join(" · "));
@@ -279,8 +280,8 @@ async function showExits(id, timeText, offset = 0) {
 
 /** Another day, by its distance. */
 function move(days) {
-  if (!at("day").value) return;
-  at("day").value = serverDay(Date.parse(`${at("day").value}T05:00:00Z`) + days * DAY_MS);
+  if (!valueIn(at("day"))) return;
+  putIn(at("day"), serverDay(Date.parse(`${valueIn(at("day"))}T05:00:00Z`) + days * DAY_MS));
   choose();
 }
 
@@ -292,7 +293,8 @@ function choose() {
 
 await start("shifts");
 const heard = askingAgain(load);
-at("day").value = new URLSearchParams(location.search).get("day") ?? "";
+dateInputs();
+putIn(at("day"), new URLSearchParams(location.search).get("day") ?? "");
 at("day").addEventListener("change", choose);
 at("day-before").addEventListener("click", () => move(-1));
 at("day-after").addEventListener("click", () => move(1));

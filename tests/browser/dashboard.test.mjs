@@ -153,6 +153,26 @@ test("what was taken stays in its figure however much it is", async () => {
   await page.done();
 });
 
+test("a wall with few gates shows the course of the day, and what happened at which gate, however much was paid", async () => {
+  const central = await new Central("central-1", { edges: [{ id: "edge-1", name: "Cổng A vào" }, { id: "edge-2", name: "Cổng A ra" }] }).start();
+  const out = (plate, more) => central.call("POST", "/api/edge/barrier/open", { edge_id: "edge-2", plate_id: plate, direction: "EXIT", ...more });
+  await central.call("PUT", "/api/parking/fees", { fees: { fee_base: 0, fee_per_hour: 25_000 } });
+  await central.enter("edge-1", "29X177563");
+  await eventually("it left", async () => (await out("29X177563")).success);
+  await out("30A99999", { force: true, fee: 99_999_000 });
+  const page = await openPage(`${central.url}/?wall`, { width: 1920, height: 1080 });
+  await says(page, "#events", "99.999.000 đ");
+  await page.waitForSelector("#course canvas");
+  await settled(page);
+  await page.screenshot({ path: join(root, "target/screenshots/wall-few.png") });
+  const details = await page.locator("#events .detail:visible").evaluateAll((all) => all.map((one) => ({ text: one.textContent, width: one.clientWidth, whole: one.scrollWidth <= one.clientWidth })));
+  ok(details.length >= 3, JSON.stringify(details));
+  for (const { text, width, whole } of details) ok(whole || width > 150, `"${text}" has ${width} px`);
+  const [plot, canvas] = await page.evaluate(() => ["#course", "#course canvas"].map((place) => document.querySelector(place).getBoundingClientRect().height));
+  ok(plot > 150 && Math.abs(plot - canvas) <= 1, `the course has ${plot} px, its picture ${canvas}`);
+  await page.done();
+});
+
 test("half a million messages do not grow an open page", async () => {
   const central = await new Central("central-1").start();
   // A feed that sends as fast as it is acknowledged.

@@ -136,7 +136,7 @@ const STATES = {
     await Promise.all(centrals.map((central) => central.start()));
     await eventually("all are linked", async () => (await centrals[0].call("GET", "/api/p2p/status")).connected_peers === 9, 60_000);
     await centrals[0].call("PUT", "/api/parking/fees", { fees: FEES });
-    await eventually("all have the tariff", async () => (await Promise.all(centrals.map((central) => central.call("GET", "/api/parking/fees")))).every(({ fees }) => fees.types.moto), 60_000);
+    await eventually("all have the tariff", async () => (await Promise.all(centrals.map((central) => central.call("GET", "/api/parking/fees")))).every(({ fees }) => fees.types?.moto), 60_000);
     await traffic(centrals, 60, 35);
     await take("ten", "dashboard", centrals[0], "/");
     await take("ten", "mesh", centrals[0], "/", { prepare: (page) => page.click("#mesh-more summary") });

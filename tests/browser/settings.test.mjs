@@ -258,6 +258,13 @@ test("the tariff is previewed by the rule of the server and saved for the site",
   const page = await openPage(`${one.url}/settings#tariff`, { expected: /400/ });
   await says(page, "#preview-fee", "75.000 đ");
   ok(await page.locator("#rate--fee_per_hour").isDisabled() && await page.locator("#save-tariff").isHidden(), "read first");
+  // What is read is an amount with its unit, not two things.
+  const gaps = await page.locator("#tariff-form fieldset .input-group-text:visible").evaluateAll((units) => units.map((unit) => {
+    const input = unit.previousElementSibling;
+    const pen = Object.assign(document.createElement("canvas").getContext("2d"), { font: getComputedStyle(input).font });
+    return unit.getBoundingClientRect().left + parseFloat(getComputedStyle(unit).paddingLeft) - input.getBoundingClientRect().left - pen.measureText(input.value).width;
+  }));
+  ok(gaps.length > 2 && gaps.every((gap) => gap > 0 && gap < 16), `px between an amount and its unit: ${gaps}`);
   await editTariff(page);
   await page.fill("#rate--fee_per_hour", "10000");
   await says(page, "#preview-fee", "30.000 đ");
@@ -358,6 +365,7 @@ test("a price list is entered, tried, announced ahead, changed and withdrawn", a
   await page.fill("#lost-card", "20.000");
   await page.selectOption("#preview-type", "");
   await page.fill("#preview-date", `${next}-02-07`);
+  await page.press("#preview-date", "Tab");
   await page.click("#preview-lost");
   await says(page, "#preview-fee", "70.000 đ");
   await says(page, "#preview-lines", "Mất thẻ");
@@ -377,6 +385,7 @@ test("a price list is entered, tried, announced ahead, changed and withdrawn", a
   equal([ahead.days[0].name, ahead.days[0].dates, ahead.lost_card], ["Tết", [`${next}-02-06`, `${next}-02-07`], 20_000]);
   // What is tried for a time after that is counted by it; with changes, by these, and it says so.
   await page.fill("#preview-date", `${next}-02-07`);
+  await page.press("#preview-date", "Tab");
   await says(page, "#preview-note", `Tính theo biểu phí hẹn từ 01/01/${next} 00:00`);
   await says(page, "#preview-fee", "70.000 đ");
   await picture("tariff-announced");
@@ -385,6 +394,7 @@ test("a price list is entered, tried, announced ahead, changed and withdrawn", a
   await says(page, "#preview-note", `Tính theo biểu phí ở trên; khi xe ra từ 01/01/${next} 00:00`);
   await page.click("#undo-tariff");
   await page.fill("#preview-date", `${next - 1}-12-31`);
+  await page.press("#preview-date", "Tab");
   await says(page, "#preview-fee", "100.000 đ");
   await page.waitForSelector("#preview-note", { state: "hidden" });
   // Looked at again, wrong at its field, put right.
@@ -505,6 +515,8 @@ test("an invoice program is set on the page, is told the next exit, and what it 
   await new Promise((resolve) => program.close(resolve));
   await out("29A12346");
   await says(page, "#invoices-state", "1 lượt ra đang chờ");
+  await says(page, "#invoices-state", "không kết nối được");
+  ok(!/connect|refused|os error/i.test(await textOf(page, "#invoices-state")), await textOf(page, "#invoices-state"));
   await page.done();
 });
 

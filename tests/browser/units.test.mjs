@@ -2,6 +2,7 @@
 
 import { inHand } from "../../static/js/gate/given.js";
 import { Queue } from "../../static/js/gate/queue.js";
+import { dateText, readDate } from "../../static/js/lib/dates.js";
 import { MOST_VND, amountProblem, doubtful, readMoney } from "../../static/js/lib/money.js";
 import { equal, test } from "./harness.mjs";
 
@@ -26,6 +27,22 @@ test("what is typed as it is shown is read as it was", () => {
     const format = new Intl.NumberFormat(locale);
     for (let vnd = 1; vnd < 2e9; vnd = Math.ceil(vnd * 1.37)) equal(readMoney(format.format(vnd)), vnd, `${locale} ${vnd}`);
   }
+});
+
+test("a day is read as people here write it and never with its month for its day", () => {
+  const read = {
+    "2026-12-01": ["1/12/2026", "01/12/2026", " 1.12.2026 ", "1-12-26", "1 12 2026", "01122026", "2026-12-01", "2026-12-1"],
+    "2028-02-29": ["29/2/2028"],
+    "2026-01-13": ["13/1/2026"],
+    "": ["", "  "],
+  };
+  for (const [wanted, texts] of Object.entries(read)) for (const text of texts) equal(readDate(text), wanted, text);
+  for (const text of ["12/13/2026", "31/2/2026", "29/2/2026", "0/1/2026", "1/0/2026", "1/12", "1/12/026", "112026", "hôm nay", "1/12/2026 14:30", "1/12/20266"]) equal(readDate(text), null, text);
+  const moments = { "2026-12-01T14:30": ["1/12/2026 14:30", "01122026 14h30", "2026-12-01T14:30", "2026-12-01 14:30:00"], "2026-12-01T00:00": ["1/12/2026"], "2026-12-01T09:00": ["1/12/2026 9h", "1/12/2026, 9:00"] };
+  for (const [wanted, texts] of Object.entries(moments)) for (const text of texts) equal(readDate(text, true), wanted, text);
+  for (const text of ["1/12/2026 24:00", "1/12/2026 14:60", "1/12/2026 14", "14:30"]) equal(readDate(text, true), null, text);
+  for (const said of ["2026-12-01", "2026-12-01T14:30"]) equal(readDate(dateText(said), said.length > 10), said);
+  equal([dateText("2026-12-01"), dateText("2026-12-01T14:30"), dateText("")], ["01/12/2026", "01/12/2026 14:30", ""]);
 });
 
 test("what is put into the hand is given back, missing, or the cash part of another way", () => {

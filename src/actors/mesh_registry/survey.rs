@@ -30,7 +30,7 @@ use crate::wire::frame::Beat;
 /// How often the links are told what to say in their HEARTBEATs, and the clocks are compared. A HEARTBEAT leaves every
 /// 30 s.
 const SURVEY_PERIOD: Duration = Duration::from_secs(10);
-/// After a link came or went, the links are told this soon; others that come or go meanwhile are told with it.
+/// After a link came or went, or the settings changed, the links are told this soon; what comes or goes meanwhile is told with it.
 const TELL_LINKS_AFTER: Duration = Duration::from_millis(100);
 
 /// How far off, in ms, the clock of one peer is believed to be where no other says so.
@@ -91,7 +91,7 @@ impl MeshRegistry {
         });
     }
 
-    /// A link came or went.
+    /// A link came or went, or the settings changed.
     pub(super) fn tell_links_soon(&mut self, context: &mut Context<Self>) {
         if !std::mem::replace(&mut self.telling_links, true) {
             context.run_later(TELL_LINKS_AFTER, |registry, context| {

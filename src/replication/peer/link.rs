@@ -8,7 +8,6 @@ use super::following::{Following, NumberStanding};
 use super::output::{Alarm, Out, PeerCommand, PeerReport, SocketId, earlier};
 use super::pairing::Dialler;
 use super::serving::{Acked, Serving};
-use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
 use crate::domain::time::{MAX_MS, MIN_MS};
 use crate::replication::Now;
@@ -31,7 +30,9 @@ const MOST_SHOWN_LINKS: usize = 100;
 const MOST_SHOWN_DIGESTS: usize = 16;
 /// Bytes of one of those, and of its name; real ones have some forty.
 const LONGEST_DIGEST: usize = 128;
-/// One that tells of links that came or went is sent at once, but not within this many ms of the last.
+/// Digests that each event changes: what they say can wait for the next HEARTBEAT.
+const OF_EACH_EVENT: [&str; 2] = ["have", "history"];
+/// One that has news to tell, as of a link that came or went, is sent at once, but not within this many ms of the last.
 pub const HEARTBEATS_APART_MS: u64 = 1_000;
 
 /// A link that lived this long, in ms, was a success: the back-off starts anew.
@@ -67,9 +68,8 @@ pub(super) struct LiveLink {
     last_ping: Option<(u64, u64)>,
     next_ping_ms: u64,
     next_heartbeat_ms: u64,
-    /// When the last HEARTBEAT was sent, and the links it told of.
-    last_heartbeat: Option<(u64, BTreeSet<CentralId>)>,
-    told_keys: BTreeMap<CentralId, Vec<Fingerprint>>,
+    /// When the last HEARTBEAT was sent, and what of it another one would be news beside.
+    last_heartbeat: Option<(u64, Beat)>,
     pub(super) round_trip_ms: Option<u64>,
     pub(super) clock_offset_ms: Option<i64>,
     pub(super) their_heartbeat: Beat,
@@ -111,7 +111,6 @@ impl LiveLink {
             next_ping_ms: now.mono_ms,
             next_heartbeat_ms: now.mono_ms,
             last_heartbeat: None,
-            told_keys: BTreeMap::new(),
             round_trip_ms: None,
             clock_offset_ms: None,
             their_heartbeat: Beat::default(),
@@ -286,8 +285,7 @@ impl LiveLink {
             let heartbeat = Beat { wall_ms: now.wall_ms, ..about.clone() };
             out.send(now, self.socket, &Frame::Heartbeat(heartbeat));
             self.next_heartbeat_ms = now.mono_ms + HEARTBEAT_EVERY_MS;
-            self.told_keys = about.keys.clone();
-            self.last_heartbeat = Some((now.mono_ms, about.links.iter().cloned().collect()));
+            self.last_heartbeat = Some((now.mono_ms, news_of(about)));
         }
         self.proven |= now.mono_ms >= self.up_since_ms + PROVEN_AFTER_MS;
         self.serving.tick(now, held, out);
@@ -295,10 +293,10 @@ impl LiveLink {
         self.announcing.tick(now, held, self.socket, out);
     }
 
-    /// What is to be told changed: links that came or went are worth a HEARTBEAT of their own.
+    /// What is to be told changed: where it is news it is worth a HEARTBEAT of its own.
     pub(super) fn beat_if_news(&mut self, about: &Beat) {
         let Some((sent_ms, told)) = &self.last_heartbeat else { return };
-        if *told != about.links.iter().cloned().collect() || self.told_keys != about.keys {
+        if *told != news_of(about) {
             self.next_heartbeat_ms = self.next_heartbeat_ms.min(sent_ms + HEARTBEATS_APART_MS);
         }
     }
@@ -425,4 +423,12 @@ impl Announcing {
     fn next_wakeup_ms(&self) -> Option<u64> {
         self.flush_at_ms
     }
+}
+
+/// What of it is news where it changes: not the clock, not what each event changes, not the order of the links.
+fn news_of(about: &Beat) -> Beat {
+    let mut news = Beat { wall_ms: 0, ..about.clone() };
+    news.links.sort();
+    news.digests.retain(|name, _| !OF_EACH_EVENT.contains(&name.as_str()));
+    news
 }

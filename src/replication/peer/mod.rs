@@ -256,7 +256,7 @@ impl Peer {
         self.note_state(now);
     }
 
-    /// What the next HEARTBEATs say besides the wall clock. Other links than the peer was told of make the next one due soon.
+    /// What the next HEARTBEATs say besides the wall clock. What is news to the peer makes the next one due soon.
     pub fn set_heartbeat(&mut self, heartbeat: Beat) {
         if let Some(link) = &mut self.link {
             link.beat_if_news(&heartbeat);

@@ -6,7 +6,8 @@ import { number, siteZone, timeOfDay } from "../lib/format.js";
 import { centralNow } from "../lib/feed.js";
 import { t } from "../lib/texts.js";
 
-const HEIGHT = 210;
+/** As high as its place is. */
+const sizeOf = (parent) => ({ width: parent.clientWidth, height: parent.clientHeight });
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 // Its style sheet is loaded here: the first paint does not wait for it.
@@ -27,7 +28,7 @@ export function showCourse(parent, course) {
   parent.setAttribute("aria-label", inWords(course));
   if (plot) return plot.setData(data);
   plot = new uPlot(options(parent), data, parent);
-  new ResizeObserver(() => plot.setSize({ width: parent.clientWidth, height: HEIGHT })).observe(parent);
+  new ResizeObserver(() => plot.setSize(sizeOf(parent))).observe(parent);
 }
 
 /** What is still to come has no line. */
@@ -59,8 +60,7 @@ function options(parent) {
     stroke, fill, width: 2, points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }),
   });
   return {
-    width: parent.clientWidth,
-    height: HEIGHT,
+    ...sizeOf(parent),
     padding: [8, 8, 0, 0],
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), siteZone()),
     legend: { show: false },

@@ -15,6 +15,12 @@ export function me() {
   return known;
 }
 
+/** The same, asked anew: what was known may hold no more. */
+export function meAnew() {
+  known = null;
+  return me();
+}
+
 /** People type accents as their keyboard makes them; a password is compared byte by byte. */
 export const plain = (password) => password.normalize("NFC");
 

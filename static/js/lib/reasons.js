@@ -4,12 +4,14 @@
 
 import { language, t } from "./texts.js";
 
-/** What the system says of a link, in both languages in words of ours. */
+/** What the system says of a link, or of a program that was called, in both languages in words of ours. */
 const USUAL = [
   [/^Connection refused/, "common.reason_nobody_listens"],
   [/^(No route to host|Host is unreachable|Network is unreachable)/, "common.reason_unreachable"],
   [/^(no answer within|the dial got no answer|Connection timed out)/, "common.reason_no_answer"],
   [/^nothing heard for/, "common.reason_silent"],
+  // What a program that was called answered: its status, and what it said.
+  [/^\d{3}(?:: |$)/, "common.reason_answered"],
 ];
 
 const PLAIN = /[.*+?^$()|[\]\\/]/g;
@@ -40,7 +42,7 @@ export function reasonText(said) {
 
 function translated(said) {
   const [, key] = USUAL.find(([pattern]) => pattern.test(said)) ?? [];
-  if (key) return t(key);
+  if (key) return t(key, { said });
   for (const { pattern, text } of known) {
     const found = pattern.exec(said);
     if (found) return text.replaceAll(/\{(\w+)\}/g, (_, name) => (name === "reason" ? translated(found.groups.reason) ?? found.groups.reason : found.groups[name]));

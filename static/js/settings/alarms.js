@@ -7,6 +7,7 @@ import { state } from "../lib/feed.js";
 import { moment_full, number } from "../lib/format.js";
 import { markProblems, pictureButton, unmark, valueOf } from "../lib/forms.js";
 import { toast } from "../lib/notices.js";
+import { reasonText } from "../lib/reasons.js";
 import { t } from "../lib/texts.js";
 import { read, write } from "./reading.js";
 
@@ -47,13 +48,13 @@ export function showAlarms({ central: { alarms, config_version: version } }) {
   at("alarms-state").replaceChildren(
     off ? stateOf("quiet", t("settings.alarms_off"))
       : stateOf(alarms.open > 0 ? "bad" : "good", alarms.open > 0 ? t("settings.alarms_open", { n: number(alarms.open) }) : t("settings.alarms_none")),
-    alarms.heartbeat_failed ? stateOf("bad", t("settings.heartbeat_failed", { reason: alarms.heartbeat_failed })) : "",
+    alarms.heartbeat_failed ? stateOf("bad", t("settings.heartbeat_failed", { reason: reasonText(alarms.heartbeat_failed) })) : "",
   );
 }
 
 function showState(place, channel) {
   const [kind, text] = !channel ? ["quiet", t("settings.channel_unsaved")]
-    : channel.failed ? ["bad", t("settings.channel_failed", { reason: channel.failed, n: number(channel.waiting) })]
+    : channel.failed ? ["bad", t("settings.channel_failed", { reason: reasonText(channel.failed), n: number(channel.waiting) })]
       : channel.waiting > 0 ? ["wait", t("settings.channel_waiting", { n: number(channel.waiting) })]
         : ["good", channel.told_ms ? t("settings.channel_told", { time: moment_full(channel.told_ms) }) : t("settings.channel_ready")];
   place.querySelector(".channel-state").replaceChildren(stateOf(kind, text));
@@ -76,7 +77,7 @@ function show() {
   at("alarm-channels").replaceChildren(...saved.channels.map(row));
   for (const name of PLAIN) at(`alarms-${name}`).value = saved[name] ?? "";
   at("alarms-heartbeat_url").value = "";
-  at("alarms-heartbeat_url").placeholder = t(set.includes("heartbeat_url") ? "settings.secret_set" : "settings.heartbeat_example");
+  at("alarms-heartbeat_url").placeholder = set.includes("heartbeat_url") ? t("settings.secret_set") : "–";
   at("drop-heartbeat-label").hidden = !set.includes("heartbeat_url");
   at("drop-heartbeat").checked = false;
   touched(false);
@@ -91,7 +92,7 @@ function touched(now = true) {
 function field(channel, name) {
   const isSet = set.includes(`${channel.id}.${name}`);
   const input = el("input", { class: "form-control", autocomplete: "off", type: SECRET.includes(name) && name !== "url" ? "password" : "text" });
-  Object.assign(input, { id: `channel-${rows}-${name}`, value: channel[name] ?? "", placeholder: isSet ? t("settings.secret_set") : "" });
+  Object.assign(input, { id: `channel-${rows}-${name}`, value: channel[name] ?? "", placeholder: isSet ? t("settings.secret_set") : "–" });
   if (name === "token" || name === "password") input.autocomplete = "new-password";
   if (name === "port") Object.assign(input, { inputMode: "numeric", placeholder: "465" });
   input.dataset.field = name;
@@ -163,7 +164,7 @@ async function tryChannel(channel, button) {
   button.disabled = true;
   try {
     const { told, answer } = await post("/api/alarms/test", { channel });
-    const text = t(told ? "settings.test_told" : "settings.test_failed", { id: channel, answer });
+    const text = t(told ? "settings.test_told" : "settings.test_failed", { id: channel, answer: told ? answer : reasonText(answer) });
     toast(told ? "good" : "bad", text, { about: "alarms" });
   } catch (error) {
     toast("bad", error.text, { about: "alarms" });

@@ -2,11 +2,13 @@
 // never shown again, and a field that stays empty keeps what is set.
 
 import { get, put as save } from "../lib/api.js";
+import { putIn, unreadDates, valueIn } from "../lib/date_field.js";
 import { at, state as stateOf } from "../lib/dom.js";
 import { state } from "../lib/feed.js";
 import { number } from "../lib/format.js";
 import { markProblems, unmark, valueOf } from "../lib/forms.js";
 import { toast } from "../lib/notices.js";
+import { reasonText } from "../lib/reasons.js";
 import { t } from "../lib/texts.js";
 import { read } from "./reading.js";
 
@@ -29,7 +31,7 @@ export function showInvoices({ central: { invoices, config_version: version } })
   if (saved && !dirty && saved.version !== version) load();
   const n = number(invoices.waiting);
   const [kind, text] = !invoices.on ? ["quiet", t("settings.invoices_off")]
-    : invoices.failed && invoices.waiting > 0 ? ["bad", t("settings.invoices_failed", { n, reason: invoices.failed })]
+    : invoices.failed && invoices.waiting > 0 ? ["bad", t("settings.invoices_failed", { n, reason: reasonText(invoices.failed) })]
       : invoices.waiting > 0 ? ["wait", t("settings.invoices_waiting", { n })] : ["good", t("settings.invoices_well")];
   at("invoices-state").replaceChildren(stateOf(kind, text));
 }
@@ -49,9 +51,9 @@ function show() {
   unmark(at("invoices-form"));
   for (const name of SECRET) {
     at(`invoices-${name}`).value = "";
-    at(`invoices-${name}`).placeholder = set.includes(name) ? t("settings.secret_set") : "";
+    at(`invoices-${name}`).placeholder = set.includes(name) ? t("settings.secret_set") : "–";
   }
-  at("invoices-from").value = saved.from ?? "";
+  putIn(at("invoices-from"), saved.from ?? "");
   at("invoices-after_seconds").value = saved.after_seconds;
   at("invoices-free").checked = saved.free;
   at("drop-invoices-label").hidden = !set.includes("url");
@@ -68,7 +70,8 @@ function touched(now = true) {
 async function saveInvoices(event) {
   event.preventDefault();
   unmark(at("invoices-form"));
-  const invoices = { from: valueOf(at("invoices-from")) || null, after_seconds: valueOf(at("invoices-after_seconds")), free: at("invoices-free").checked };
+  if (unreadDates(at("invoices-form"))) return;
+  const invoices = { from: valueIn(at("invoices-from")) || null, after_seconds: valueOf(at("invoices-after_seconds")), free: at("invoices-free").checked };
   for (const name of SECRET) if (valueOf(at(`invoices-${name}`))) invoices[name] = valueOf(at(`invoices-${name}`));
   if (at("drop-invoices").checked) Object.assign(invoices, { url: null, token: null });
   try {

@@ -42,8 +42,13 @@ export function lock() {
     part.querySelector(".edit-part").hidden = !reading || fields(part).length === 0;
     if (setOf(part)) {
       setOf(part).disabled = reading;
+      // An example of what may be typed is nothing that is set.
+      for (const field of setOf(part).querySelectorAll("[data-placeholder], [data-date]")) {
+        field.dataset.example ??= field.placeholder;
+        field.placeholder = reading ? "–" : field.dataset.example;
+      }
       // The unit stands beside the amount.
-      for (const field of part.querySelectorAll(".input-group input")) field.size = reading ? Math.max(field.value.length, 1) : 20;
+      for (const field of part.querySelectorAll(".input-group > input")) field.style.width = reading ? `calc(${Math.max(field.value.length, 1)}ch + 2px)` : "";
       continue;
     }
     for (const field of fields(part)) {

@@ -2,6 +2,8 @@
 // people who add at the same time both succeed. Of two who change the same entry the second is told, and changes nothing.
 
 import { get, post, put as save } from "../lib/api.js";
+import { dateInputs, unreadDates, valueIn } from "../lib/date_field.js";
+import { dateText } from "../lib/dates.js";
 import { at, el, icon, keyed, put, state as stateOf } from "../lib/dom.js";
 import { watch } from "../lib/feed.js";
 import { calendarDay, number } from "../lib/format.js";
@@ -108,14 +110,16 @@ function edit(one) {
   const title = one.id ? t("settings.edit_subscription", { plate: one.plate_number }) : t("settings.add_subscription");
   const rows = FIELDS.map((field) => el("div", {}, el("label", { class: "form-label", for: `subscription-${field}` }, t(`settings.subscription_${field}`)), inputs[field]));
   const form = el("form", { novalidate: true }, el("h2", { class: "h5", id: "subscription-title" }, title), el("div", { class: "fields two" }, rows), el("div", { class: "answers" }, cancel, go));
+  dateInputs(form);
   const dialog = el("dialog", { class: "question wide", "aria-labelledby": "subscription-title" }, form);
   cancel.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => dialog.remove());
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    go.disabled = true;
     unmark(form);
-    const given = Object.fromEntries(FIELDS.map((field) => [field, inputs[field].value.trim()]));
+    if (unreadDates(form)) return;
+    go.disabled = true;
+    const given = Object.fromEntries(FIELDS.map((field) => [field, valueIn(inputs[field])]));
     // The plate names a new one: twice the same plate is a slip, and the server says so.
     const entry = { ...one, ...given, id: one.id ?? `tb-${Date.now().toString(36)}` };
     let index = 0;
@@ -145,5 +149,6 @@ function inputOf(field, value) {
     select.value = choices.includes(value) ? value : choices[0];
     return select;
   }
-  return el("input", { class: "form-control", id, type: field.endsWith("_date") ? "date" : "text", autocomplete: "off", value });
+  if (!field.endsWith("_date")) return el("input", { class: "form-control", id, autocomplete: "off", value });
+  return el("input", { class: "form-control", id, "data-date": "day", inputmode: "numeric", autocomplete: "off", value: dateText(value) });
 }

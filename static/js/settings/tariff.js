@@ -1,6 +1,7 @@
 // Phí gửi xe: the price list of the site, with what a stay would cost as the person types. The server works it out: one rule, one place.
 
 import { get, post, put as save } from "../lib/api.js";
+import { putIn, valueIn } from "../lib/date_field.js";
 import { at, el, icon, put } from "../lib/dom.js";
 import { centralNow, state, watch } from "../lib/feed.js";
 import { feeLines } from "../lib/fee.js";
@@ -33,9 +34,10 @@ export async function startTariff() {
   at("add-list").addEventListener("click", () => { addList({ name: "", rate: read() }, false); changed(); });
   at("types").replaceChildren(...KNOWN_TYPES.map((type) => el("option", { value: typeName(type) })));
   moneyInput(at("lost-card"), number).addEventListener("input", changed);
-  at("when").addEventListener("change", () => showWhen(at("when").value === "later" ? at("valid-from").value || `${serverDay(centralNow() + DAY_MS)}T00:00` : ""));
+  at("when").addEventListener("change", () => showWhen(at("when").value === "later" ? valueIn(at("valid-from")) || `${serverDay(centralNow() + DAY_MS)}T00:00` : ""));
   at("valid-from").addEventListener("input", changed);
-  for (const name of ["preview-date", "preview-entry", "preview-exit", "preview-days", "preview-type", "preview-lost"]) at(name).addEventListener("input", preview);
+  at("preview-date").addEventListener("change", preview);
+  for (const name of ["preview-entry", "preview-exit", "preview-days", "preview-type", "preview-lost"]) at(name).addEventListener("input", preview);
   await load();
   watch(["central"], (news) => {
     othersSaved(news);
@@ -85,9 +87,9 @@ function showAnnounced(announced) {
 /** From when the list is to count: `2026-12-01T00:00`; empty: at once. */
 function showWhen(from) {
   at("when").value = from ? "later" : "now";
-  at("valid-from").value = from;
-  at("valid-from").hidden = !from;
-  if (from) at("preview-date").value = from.slice(0, 10);
+  putIn(at("valid-from"), from);
+  at("valid-from").closest(".date-field").hidden = !from;
+  if (from) putIn(at("preview-date"), from.slice(0, 10));
   mark(at("valid-from"), null);
   put("save-tariff", t(from ? "settings.announce_tariff" : "settings.save_tariff"));
   if (saved) changed();
@@ -142,9 +144,15 @@ function preview() {
   timer = setTimeout(showPreview, PREVIEW_PAUSE_MS);
 }
 
+/** From when what is typed is to count, as the server takes it; empty: at once, or no moment anybody can read. */
+function announcedFrom() {
+  const from = at("when").value === "later" ? valueIn(at("valid-from")) : "";
+  return from && `${from.replace("T", " ")}:00`;
+}
+
 /** What a car that leaves at `until` is charged by: the list in the fields, unless one that was announced counts by then. */
 function listAt(until) {
-  const from = at("when").value === "later" && at("valid-from").value ? `${at("valid-from").value.replace("T", " ")}:00` : "";
+  const from = announcedFrom();
   if (from > until) return { fees: read(), note: t("settings.preview_before", { from: siteTime(from) }) };
   const next = ahead.filter(({ valid_from: start }) => start > from && start <= until).pop();
   if (!next) return { fees: read(), note: "" };
@@ -155,8 +163,8 @@ function listAt(until) {
 async function showPreview() {
   const [entry, exit, days] = ["preview-entry", "preview-exit", "preview-days"].map((name) => at(name).value);
   if (!state.central || !entry || !exit) return;
-  const first = at("preview-date").value || serverDay(centralNow());
-  if (!at("preview-date").value) at("preview-date").value = first;
+  const first = valueIn(at("preview-date")) || serverDay(centralNow());
+  if (at("preview-date").value === "") putIn(at("preview-date"), first);
   const last = serverDay(Date.parse(`${first}T05:00:00Z`) + (Number.parseInt(days, 10) || 0) * DAY_MS);
   unmark(at("tariff-form"));
   try {
@@ -202,7 +210,7 @@ function markAmounts() {
 async function saveTariff() {
   unmark(at("tariff-form"));
   if (markAmounts()) return;
-  if (at("when").value === "later" && !at("valid-from").value) return mark(at("valid-from"), t("settings.when_missing"));
+  if (at("when").value === "later" && !announcedFrom()) return mark(at("valid-from"), t("settings.when_missing"));
   const doubts = slips();
   if (doubts.length > 0 && !await confirmed({ title: t("settings.slips"), text: doubts.join("\n"), yes: t("settings.slips_yes"), danger: true })) return;
   await sendTariff();
@@ -210,7 +218,7 @@ async function saveTariff() {
 
 /** Saves what is typed over the tariff that was read; over another one only after asking. */
 async function sendTariff() {
-  const from = at("when").value === "later" ? `${at("valid-from").value.replace("T", " ")}:00` : "";
+  const from = announcedFrom();
   try {
     await save("/api/parking/fees", { fees: read(), version, ...(from ? { valid_from: from } : {}) });
     await load();

@@ -60,6 +60,23 @@ fn links_told(outputs: &[PeerOutput]) -> Vec<Vec<String>> {
 }
 
 #[test]
+fn what_is_set_otherwise_is_told_at_once_and_what_each_event_changes_with_the_next() {
+    let mut rig = Rig::linked();
+    rig.tick();
+    let say = |rig: &mut Rig, digests: [(&str, &str); 3]| {
+        let digests = digests.map(|(name, said)| (name.to_owned(), said.to_owned())).into();
+        rig.peer.set_heartbeat(Beat { digests, ..Beat::default() });
+        links_told(&rig.tick()).len()
+    };
+    rig.pass(2_000);
+    assert_eq!(say(&mut rig, [("modes", "tls"), ("have", "1"), ("history", "1")]), 1);
+    rig.pass(2_000);
+    assert_eq!(say(&mut rig, [("modes", "tls"), ("have", "2"), ("history", "2")]), 0);
+    rig.pass(2_000);
+    assert_eq!(say(&mut rig, [("modes", "open"), ("have", "2"), ("history", "2")]), 1);
+}
+
+#[test]
 fn a_link_that_comes_or_goes_is_told_at_once_and_at_most_once_a_second() {
     let mut rig = Rig::linked();
     rig.tick();
