@@ -1,4 +1,4 @@
-// Light or dark as the device is, and which texts will be asked for. A plain script, so that it is in force before the first
+// Light or dark as the device is, and the texts in the language of the reader. A plain script, so that it is in force before the first
 // paint.
 "use strict";
 
@@ -7,7 +7,7 @@
   const apply = () => document.documentElement.setAttribute("data-bs-theme", dark.matches ? "dark" : "light");
   dark.addEventListener("change", apply);
   apply();
-  // A page in the second language is shown once its texts are there: not first in the other one.
+  // A page in the second language is shown once its texts are there: not first in the other one, and not only when modules are.
   const language = localStorage.getItem("language") === "en" ? "en" : "vi";
   if (language === "en") document.documentElement.classList.add("awaiting-texts");
   // Of 2021 at the least: older ones would show a page that does nothing.
@@ -21,25 +21,50 @@
   }
   // What makes the page alive is asked for once it was painted: beside each other the two would take the processor from each other.
   const { src, dataset } = document.currentScript;
-  const askTexts = () => {
-    for (const part of ["common", dataset.page]) {
-      const href = new URL(`../i18n/${language}/${part}.json`, src).href;
-      document.head.append(Object.assign(document.createElement("link"), { rel: "preload", as: "fetch", crossOrigin: "anonymous", href }));
+  const asked = {};
+  const textsOf = (part) => {
+    if (!asked[part]) {
+      asked[part] = fetch(new URL(`../i18n/${language}/${part}.json`, src)).then((answer) => {
+        if (!answer.ok) throw new Error(`texts of ${part}: ${answer.status}`);
+        return answer.json();
+      });
     }
+    return asked[part];
   };
+  const askTexts = () => Promise.all(["common", dataset.page].map(textsOf));
+  // Puts the texts that are known into what has `data-text`, `data-label` (aria-label), `data-title` or `data-placeholder`.
+  const translate = (texts) => {
+    const put = (attribute, apply) => {
+      for (const element of document.querySelectorAll(`[${attribute}]`)) {
+        const text = texts[element.getAttribute(attribute)];
+        if (text !== undefined) apply(element, text);
+      }
+    };
+    put("data-text", (element, text) => { element.textContent = text; });
+    for (const name of ["label", "title", "placeholder"]) put(`data-${name}`, (element, text) => element.setAttribute(name === "label" ? "aria-label" : name, text));
+    document.documentElement.lang = language;
+  };
+  // For js/lib/texts.js.
+  window.parkmesh = { textsOf, translate };
   let isAsked = false;
   const liven = () => {
     if (isAsked) return;
     isAsked = true;
-    if (language === "vi") askTexts();
+    askTexts().catch(() => {});
     for (const modules of document.querySelectorAll("template.modules")) document.head.append(modules.content);
   };
-  // The second language is painted when the modules have put it in.
-  if (language === "en") askTexts();
-  addEventListener("DOMContentLoaded", () => {
-    if (language === "en") return liven();
+  const known = language === "en" ? askTexts() : null;
+  const livenSoon = () => {
     requestAnimationFrame(() => setTimeout(liven));
     // What nobody looks at is not painted.
     setTimeout(liven, 500);
+  };
+  addEventListener("DOMContentLoaded", () => {
+    if (!known) return livenSoon();
+    // Without its texts it is shown in the other language.
+    known.then((all) => translate(Object.assign({}, ...all))).catch(() => {}).then(() => {
+      document.documentElement.classList.remove("awaiting-texts");
+      livenSoon();
+    });
   });
 })();

@@ -3,7 +3,7 @@
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { here, live, mesh, ok, openPage, root, settled, test } from "./harness.mjs";
+import { eventually, here, live, mesh, ok, openPage, root, settled, test } from "./harness.mjs";
 
 const PAGES = [["dashboard", "/"], ["gate", "/gate?edge=edge-1"], ["history", "/history"], ["settings", "/settings"], ["settings-site", "/settings#site"], ["settings-security", "/settings#security"], ["settings-tariff", "/settings#tariff"], ["login", "/login"], ["settings-subscriptions", "/settings#subscriptions"], ["audit", "/audit"], ["shifts", "/shifts"], ["wall", "/?wall"]];
 const SIZES = [["wide", 1366, 900], ["phone", 360, 740]];
@@ -91,6 +91,25 @@ test("a page is small and painted soon and loaded once", async () => {
     const again = await page.evaluate(() => performance.getEntriesByType("resource").filter((entry) => entry.transferSize > 0 && entry.name.includes("/static/")).map((entry) => entry.name));
     ok(again.length === 0, `${name}: loaded again: ${again.join(", ")}`);
     console.log(`  ${name}: ${(measured.bytes / 1000).toFixed(0)} kB compressed, first paint after ${measured.paint?.toFixed(0)} ms`);
+    await page.done();
+  }
+});
+
+test("a page is read in either language while its modules are still on their way", async () => {
+  const [central] = await mesh(1);
+  await central.start();
+  for (const [language, word] of [["vi", "Lịch sử"], ["en", "History"]]) {
+    // Where no module is loaded yet.
+    const page = await openPage(`${central.url}/docs/http-api.md`, { language });
+    const held = [];
+    await page.route("**/js/**", (route) => (route.request().url().includes("/theme.js") ? route.continue() : held.push(route)));
+    await page.goto(`${central.url}/gate`, { waitUntil: "domcontentloaded" });
+    await eventually(`${language} is read`, () => page.locator(".pages", { hasText: word }).isVisible());
+    await eventually("the modules are asked for", async () => held.length > 0);
+    ok(await page.evaluate(() => document.documentElement.lang) === language, "it says which language it is in");
+    for (const route of held.splice(0)) await route.continue();
+    await page.unroute("**/js/**");
+    await live(page);
     await page.done();
   }
 });

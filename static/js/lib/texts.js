@@ -12,17 +12,10 @@ export const locale = language === "vi" ? "vi-VN" : "en-GB";
 
 const texts = {};
 
-/** Loads the texts of these parts, "common" with them, and puts them into the document. */
+/** Loads the texts of these parts, "common" with them, and puts them into the document: js/theme.js asked for most of them already. */
 export async function loadTexts(...parts) {
-  const load = async (part) => {
-    const answer = await fetch(new URL(`../../i18n/${language}/${part}.json`, import.meta.url));
-    if (!answer.ok) throw new Error(`texts of ${part}: ${answer.status}`);
-    Object.assign(texts, await answer.json());
-  };
-  await Promise.all(["common", ...parts].map(load));
-  document.documentElement.lang = language;
-  translate(document.body);
-  document.documentElement.classList.remove("awaiting-texts");
+  Object.assign(texts, ...await Promise.all(["common", ...parts].map(window.parkmesh.textsOf)));
+  window.parkmesh.translate(texts);
 }
 
 /** The text of `key`, its blanks filled. A key without a text shows itself. */
@@ -50,17 +43,6 @@ export function personName(by) {
 
 /** Whether there is such a text. */
 export const hasText = (key) => key in texts;
-
-/** Puts the texts into what has `data-text`, `data-label` (aria-label), `data-title` or `data-placeholder`. */
-export function translate(root) {
-  const put = (attribute, apply) => {
-    for (const element of root.querySelectorAll(`[${attribute}]`)) apply(element, t(element.getAttribute(attribute)));
-  };
-  put("data-text", (element, text) => { element.textContent = text; });
-  put("data-label", (element, text) => element.setAttribute("aria-label", text));
-  put("data-title", (element, text) => element.setAttribute("title", text));
-  put("data-placeholder", (element, text) => element.setAttribute("placeholder", text));
-}
 
 /** Remembers another language and shows the page in it. */
 export function speak(wanted) {
