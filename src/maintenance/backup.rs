@@ -19,6 +19,7 @@ pub use self::put_back::put_back;
 pub use self::sealed::Passphrase;
 use super::verify::{Verified, verify};
 use super::{Progress, RebuildFor, must_exist};
+use crate::background::remove;
 use crate::disk;
 use crate::domain::ids::CentralId;
 use crate::store::directory::{BACKUP_SCRATCH, DATABASE_FILE};
@@ -352,7 +353,7 @@ impl BackupTurn {
 impl Drop for BackupTurn {
     fn drop(&mut self) {
         // What is left is removed before the next one.
-        drop(fs::remove_dir_all(&self.scratch));
+        drop(remove(&self.scratch));
     }
 }
 
@@ -365,14 +366,6 @@ pub fn clear(data_dir: &Path, to: Option<&Path>, central: &CentralId) {
     if let Some(to) = to {
         clear_partial(to, central);
     }
-}
-
-/// A file, or a directory of an earlier version.
-///
-/// # Errors
-/// What the disk says.
-pub fn remove(path: &Path) -> io::Result<()> {
-    if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
 fn clear_partial(dir: &Path, central: &CentralId) {

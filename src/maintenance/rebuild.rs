@@ -253,9 +253,8 @@ fn make_anew(
 ) -> Result<u64, StoreError> {
     ledger.storage_mut().set_rules_version(0)?;
     ledger.clear_projection()?;
-    let take = |ledger: &mut Ledger<Writer>, batch: Vec<_>, now| ledger.replay(&batch, now);
     let held = Merged::open(data_dir)?.total;
-    let events = replay(ledger, data_dir, now_ms, progress, take)?;
+    let events = replay(ledger, data_dir, now_ms, progress)?;
     if events < held {
         ledger.storage_mut().miss(&format!("{} of {held} events", held - events));
     }
@@ -268,14 +267,13 @@ const BATCH_EVENTS: usize = 2_000;
 /// Facts folded in one.
 pub(super) const FOLDED_FACTS: usize = 4_000;
 
-/// Hands all events of `data_dir` to the ledger, some at a time, and folds what waits. Returns how many there were. `take` makes
-/// the ledger know of them. `now_ms`: the wall clock.
+/// Hands all events of `data_dir` to the ledger, some at a time, and folds what waits. Returns how many there were.
+/// `now_ms`: the wall clock.
 pub(super) fn replay(
     ledger: &mut Ledger<Writer>,
     data_dir: &Path,
     now_ms: i64,
     progress: Progress<'_>,
-    mut take: impl FnMut(&mut Ledger<Writer>, Vec<(EventRef, EventBytes)>, TransactionTime) -> Result<(), StoreError>,
 ) -> Result<u64, StoreError> {
     let mut events = Merged::open(data_dir)?;
     let (mut done, total) = (0, events.total);
@@ -286,7 +284,7 @@ pub(super) fn replay(
             return Ok(done);
         }
         done += batch.len() as u64;
-        take(ledger, batch, now)?;
+        ledger.replay(&batch, now)?;
         while ledger.settle(FOLDED_FACTS, now)? > 0 {}
         ledger.storage_mut().make_room();
         progress(done, total);

@@ -1,20 +1,18 @@
 //! Checks everything a central holds: the file, the chains, the rows, and that the history is what its events give.
 //!
-//! The last is checked by making the history anew in a scratch directory inside the data directory, which needs about as
+//! The last is checked by making the history anew in a scratch directory inside the data directory, which needs less than half as
 //! much disk again and is removed afterwards.
 
-use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
-use std::{fmt, fs};
 
 use super::rebuild::{FOLDED_FACTS, replay};
 use super::{Progress, RebuildFor, must_exist};
-use crate::domain::ids::{Epoch, LogId};
-use crate::ledger::job::Job;
-use crate::ledger::storage::{EventRef, Storage as _};
+use crate::background::remove;
+use crate::domain::ids::Epoch;
+use crate::ledger::storage::Storage as _;
 use crate::ledger::transaction::TransactionTime;
 use crate::ledger::{Ledger, Processed, RULES_VERSION};
-use crate::replication::log::{EventBytes, Head, Run};
 use crate::store::verify::{Evidence, Fault, Findings};
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
@@ -119,7 +117,7 @@ pub fn verify(data_dir: &Path, site: &RebuildFor, now_ms: i64, progress: Progres
         rows.add(stored.row.hash());
         Ok(())
     })?;
-    let of_events = made_anew(data_dir, &directory, site, now, &mut report, progress)?;
+    let of_events = made_anew(&directory, site, now, &mut report, progress)?;
     Ok(Verified { report, digests: Some(Digests { said, of_rows: rows.to_string(), of_events }) })
 }
 
@@ -142,51 +140,40 @@ fn take_up(ledger: &mut Ledger<Writer>, now: TransactionTime) -> Result<(), Stor
 
 /// The digest of the history its events give; rows and sums that are other than those are added to the report.
 fn made_anew(
-    data_dir: &Path,
     directory: &DataDir,
     site: &RebuildFor,
     now: TransactionTime,
     report: &mut Findings,
     progress: Progress<'_>,
 ) -> Result<String, StoreError> {
-    let scratch = data_dir.join(SCRATCH);
+    let scratch = directory.path().join(SCRATCH);
     let cleared = |result: std::io::Result<()>| match result {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(StoreError::Directory { path: scratch.clone(), source: error })
         }
         _ => Ok(()),
     };
-    cleared(fs::remove_dir_all(&scratch))?;
+    cleared(remove(&scratch))?;
     let digest = DataDir::open(&scratch).and_then(|made| {
-        let digest = replay_into(&made, data_dir, site, now, progress)?;
-        Evidence::open(directory)?.compare(&mut Evidence::open(&made)?, report)?;
+        let digest = replay_into(&made, directory, site, now, progress)?;
+        let mut evidence = Evidence::open(directory)?;
+        let mut made = evidence.made_anew_in(&made)?;
+        evidence.compare(&mut made, report)?;
         Ok(digest)
     });
-    cleared(fs::remove_dir_all(&scratch))?;
+    cleared(remove(&scratch))?;
     digest
 }
 
 fn replay_into(
     scratch: &DataDir,
-    data_dir: &Path,
+    held: &DataDir,
     site: &RebuildFor,
     now: TransactionTime,
     progress: Progress<'_>,
 ) -> Result<String, StoreError> {
-    let mut writer = Writer::open(scratch, site.zone.clone())?;
-    writer.be_for_once()?;
-    let mut ledger = Ledger::open(writer, site.context())?;
-    let mut heads: HashMap<LogId, Head> = HashMap::new();
-    replay(&mut ledger, data_dir, now.wall_ms, progress, |ledger, batch, now| {
-        let store = |(at, event): (EventRef, EventBytes)| {
-            let head = heads.entry(at.log.clone()).or_insert_with(|| Head::empty(&at.log));
-            let Head { to: after, hash: prev } = *head;
-            *head = Head { to: after + 1, hash: prev.extend(&event) };
-            Job::Store(Run { log: at.log, after, prev, events: vec![event], hash: head.hash })
-        };
-        let Processed { failure, .. } = ledger.process(batch.into_iter().map(store).collect(), now, Epoch(0));
-        failure.map_or(Ok(()), |reason| Err(StoreError::Value(reason)))
-    })?;
+    let mut ledger = Ledger::open(Writer::for_once(scratch, held, site.zone.clone())?, site.context())?;
+    replay(&mut ledger, held.path(), now.wall_ms, progress)?;
     let digest = ledger.digest().to_string();
     ledger.into_storage().close()?;
     Ok(digest)

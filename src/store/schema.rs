@@ -4,12 +4,15 @@
 //! file is always exactly at one version. A newer file is refused, an older one is copied aside first. Why the tables are as
 //! they are: docs/decisions/020-tables-of-central-db.md.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::functions::FunctionFlags;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use sha2::{Digest, Sha256};
 
+use super::directory::DataDir;
 use super::error::StoreError;
 use crate::domain::ids::LogId;
 use crate::domain::stay::{Fact, Link, REQUEST_WINDOW_MS, links};
@@ -708,6 +711,17 @@ pub fn check_current(connection: &Connection, path: &Path) -> Result<(), StoreEr
         found if found < current_version() => Err(StoreError::OtherVersion { path }),
         _ => Ok(()),
     }
+}
+
+/// Where a database has no tables of events and logs of its own, those of another directory's are found by their names.
+///
+/// # Errors
+/// Whatever the disk says.
+pub fn attach_events(connection: &Connection, held: &DataDir) -> Result<(), StoreError> {
+    let path = held.database();
+    let path = ToSqlOutput::Borrowed(ValueRef::Text(path.as_os_str().as_bytes()));
+    connection.execute("ATTACH ?1 AS held", [path])?;
+    Ok(())
 }
 
 fn check(connection: &Connection, path: &Path, known: i64) -> Result<i64, StoreError> {

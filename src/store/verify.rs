@@ -18,7 +18,7 @@ use super::files::{index_of, log_of};
 use super::left::{self, Left};
 use super::log_numbers::LogNumbers;
 use super::reader::{gives_way, read_event, read_hash, read_head};
-use super::schema::{self, event_place, event_row_of};
+use super::schema::{self, attach_events, event_place, event_row_of};
 use super::stay_columns::{STAY_COLUMNS, read_stay};
 use crate::domain::audit::{AuditEntry, AuditHash};
 use crate::domain::ids::LogId;
@@ -154,7 +154,7 @@ pub struct Evidence {
     logs: LogNumbers,
     /// What is wrong with the log.
     of_log: Vec<String>,
-    _directory: DataDir,
+    directory: DataDir,
 }
 
 impl Evidence {
@@ -197,7 +197,17 @@ impl Evidence {
         if unread.is_certain {
             of_log.push(format!("the log is damaged: {} at its end cannot be read", unread.transactions()));
         }
-        Ok(Self { connection, logs: LogNumbers::default(), of_log, _directory: directory.clone() })
+        Ok(Self { connection, logs: LogNumbers::default(), of_log, directory: directory.clone() })
+    }
+
+    /// What was made anew beside it from its events, see [`super::writer::Writer::for_once`].
+    ///
+    /// # Errors
+    /// As [`Evidence::open`].
+    pub fn made_anew_in(&self, scratch: &DataDir) -> Result<Self, StoreError> {
+        let made = Self::open(scratch)?;
+        attach_events(&made.connection, &self.directory)?;
+        Ok(made)
     }
 
     /// The chains, the holes, the rows and what they name.

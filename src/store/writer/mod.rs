@@ -27,10 +27,11 @@ use crate::store::checkpoint::{Checkpointer, touch};
 use crate::store::directory::DataDir;
 use crate::store::error::StoreError;
 use crate::store::files::{Files, log_of};
+use crate::store::left;
 use crate::store::log_numbers::LogNumbers;
 use crate::store::missed::Missed;
 use crate::store::reader::gives_way;
-use crate::store::{left, schema};
+use crate::store::schema::{self, attach_events};
 
 /// Page cache of the writer, in KiB. Holds the hot pages of every index. A transaction that changes more pages than it has
 /// room for writes some of them into the log before its commit, which only makes the log longer.
@@ -79,6 +80,7 @@ pub struct Writer {
     missed: Missed,
     /// It was closed, and the log may go.
     in_order: bool,
+    is_for_once: bool,
 }
 
 /// Without [`Storage::close`](crate::ledger::storage::Storage::close) it leaves the files as a crash does.
@@ -159,6 +161,7 @@ impl Writer {
             leftovers,
             missed: Missed::default(),
             in_order: false,
+            is_for_once: false,
         };
         dropped.lost.iter().for_each(|table| writer.miss(&format!("the table {table}")));
         let whole = match dropped.derived.first() {
@@ -184,13 +187,25 @@ impl Writer {
         Ok(writer)
     }
 
-    /// From now on it lets go first who waits for the core, and no commit waits for the disk: for a database that is thrown away.
+    /// Opens a database of an empty directory that is thrown away afterwards: for what the events of `held` give, which it reads where
+    /// they lie. Gates do not wait for it: it lets go first who waits for the core, and no commit waits for the disk, which it has written
+    /// little at a time.
     ///
     /// # Errors
-    /// What SQLite says.
-    pub fn be_for_once(&mut self) -> Result<(), StoreError> {
-        self.connection.pragma_update(None, "synchronous", "OFF")?;
-        Ok(gives_way(&mut self.connection)?)
+    /// As [`Writer::open`].
+    pub fn for_once(directory: &DataDir, held: &DataDir, zone: SiteZone) -> Result<Self, StoreError> {
+        let mut writer = Self::open(directory, zone)?;
+        writer.checkpointer.stop();
+        // What a crash leaves is worth nothing, and a log would be written beside the rest.
+        writer.connection.pragma_update(None, "journal_mode", "MEMORY")?;
+        writer.connection.pragma_update(None, "synchronous", "OFF")?;
+        writer.files = Files::of(&directory.database());
+        writer.connection.execute_batch("DROP TABLE event; DROP TABLE log")?;
+        attach_events(&writer.connection, held)?;
+        writer.connection.execute("UPDATE ledger SET events = (SELECT count(*) FROM event)", ())?;
+        gives_way(&mut writer.connection)?;
+        writer.is_for_once = true;
+        Ok(writer)
     }
 
     /// What was found wrong at the opening, for people.

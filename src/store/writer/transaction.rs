@@ -6,6 +6,7 @@ use rusqlite::OptionalExtension;
 
 use super::Writer;
 use super::derived::MAX_HISTORY_ID;
+use crate::background;
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::row::StayStatus;
 use crate::domain::time::SiteZone;
@@ -120,7 +121,10 @@ impl Storage for Writer {
     }
 
     fn make_room(&mut self) -> u64 {
-        if self.transaction.is_none() {
+        if self.is_for_once {
+            // Whether it reaches the disk is all the same.
+            drop(background::with_rest(|| self.directory.sync_database()));
+        } else if self.transaction.is_none() {
             self.checkpointer.make_room(&self.connection);
         }
         self.wal_bytes()
