@@ -184,7 +184,8 @@ impl PlateId {
     pub fn told(text: &str) -> Result<Self, PlateError> {
         let text = &*in_lines(text);
         let read = |text: &str| if says_none(text) { Err(PlateError::None) } else { Self::parse(text) };
-        let whole = read(text);
+        // Nothing that says that no plate was read has the characters of a province's.
+        let whole = Self::parse(text).ok().filter(Self::is_of_a_province).map_or_else(|| read(text), Ok);
         // `51F 000 0.12` is a plate in parts; only beside one that is whole without it something else can stand.
         if whole.as_ref().is_ok_and(Self::is_of_a_form) {
             return whole;
@@ -740,12 +741,14 @@ mod tests {
             let plate = PlateId::parse(&key).unwrap();
             // Beside a whole plate something else can stand: with it, it is no plate there is.
             prop_assume!(plate.is_of_a_form());
+            prop_assert!(!plate.is_of_a_province() || !says_none(&spelled), "{}", spelled);
             prop_assert_eq!(PlateId::told(&spelled), Ok(plate), "{}", spelled);
         }
 
         #[test]
         fn no_text_is_read_as_a_plate_of_another_shape(text in any::<String>()) {
             if let Ok(plate) = PlateId::parse(&text) {
+                prop_assert!(!plate.is_of_a_province() || !says_none(&text));
                 prop_assert!((MIN_PLATE_CHARS..=MAX_PLATE_CHARS).contains(&plate.as_str().len()));
                 prop_assert!(plate.as_str().bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()));
                 prop_assert!(plate.is_written(&text));

@@ -15,6 +15,7 @@ use crate::domain::stay::MAX_SKEW_MS;
 use crate::domain::time::SiteZone;
 use crate::domain::told::chosen::{Chosen, Saying, choose};
 use crate::domain::told::moment::NoMoment;
+use crate::domain::told::vehicle::ToldVehicle;
 use crate::domain::told::word::folded;
 use crate::domain::told::{self, Note, amount, moment, vehicle, way};
 
@@ -141,7 +142,11 @@ fn read_way(told: &Value) -> Result<Option<Direction>, Infallible> {
 
 fn read_vehicle(told: &Value) -> Result<Option<String>, told::NoText> {
     let is_lane = |kind: &str| way::read(kind).is_some() || LANES.contains(&folded(kind).as_str());
-    let says_one = |kind: &String| !is_lane(kind) && vehicle::read(kind) != vehicle::ToldVehicle::Nothing;
+    let says_one = |kind: &String| match vehicle::read(kind) {
+        ToldVehicle::Known(_) => true,
+        ToldVehicle::Other(_) => !is_lane(kind),
+        ToldVehicle::Nothing => false,
+    };
     told::text(Some(told)).map(|kind| kind.filter(says_one))
 }
 

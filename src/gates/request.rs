@@ -80,6 +80,9 @@ pub struct OpenRequest {
     /// Not used: who does it is known by the login, token or key.
     #[schema(value_type = Option<String>)]
     pub by: Option<Value>,
+    /// What `plate_id` says, where that is a plate.
+    #[schema(ignore)]
+    pub plate: Option<PlateId>,
     /// What was told and could not be read.
     #[schema(ignore)]
     pub notes: Vec<Note>,
@@ -186,6 +189,7 @@ impl OpenRequest {
             images: fields.get(fields::IMAGES).cloned(),
             by: fields.get(fields::BY).cloned(),
             notes: notes.take(MOST_UNREAD_NOTES).collect(),
+            plate: plate.read,
         })
     }
 }
@@ -308,7 +312,7 @@ impl OpenRequest {
         let direction = lane(config, &self.edge_id, self.direction.as_deref())?;
         let request_id = optional_text("request_id", self.request_id, MAX_REQUEST_ID_BYTES)?;
         let camera_type = vehicle_type(config, &self.edge_id, self.camera_type);
-        let plate = match PlateId::told(&self.plate_id) {
+        let plate = match self.plate.map_or_else(|| PlateId::told(&self.plate_id), Ok) {
             Ok(plate) => plate,
             // A person opens for a car that no camera can read: that it was opened is kept.
             Err(error) if force => {

@@ -220,6 +220,19 @@ const SIGNS_OF_A_PROXY: [&str; 10] = [
     "external-address",
 ];
 
+/// What gates and browsers send themselves, and nearly nothing else: nobody needs to look for signs in these names.
+static OF_CALLERS: [HeaderName; 9] = [
+    header::HOST,
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::USER_AGENT,
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::ACCEPT_LANGUAGE,
+    header::CONNECTION,
+    header::COOKIE,
+];
+
 /// Whether somebody passed a request on who says so by a header of this name.
 fn is_of_a_proxy(name: &str) -> bool {
     matches!(name, "via" | "cdn-loop") || SIGNS_OF_A_PROXY.iter().any(|sign| name.contains(sign))
@@ -230,7 +243,7 @@ fn is_of_a_proxy(name: &str) -> bool {
 /// Of a trusted proxy the last address it names that is no trusted proxy itself, else [`ELSEWHERE`]. What anyone else says is
 /// not believed: he himself sent it, and what he forwards from this machine is from elsewhere.
 fn forwarded_from(sender: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
-    if !headers.keys().any(|name| is_of_a_proxy(name.as_str())) {
+    if !headers.keys().any(|name| !OF_CALLERS.contains(name) && is_of_a_proxy(name.as_str())) {
         return sender;
     }
     if trusted.contains(&sender) {
@@ -406,6 +419,13 @@ mod tests {
         "cdn-loop",
         "via",
     ];
+
+    #[test]
+    fn no_header_of_callers_is_one_of_proxies() {
+        for name in &OF_CALLERS {
+            assert!(!is_of_a_proxy(name.as_str()), "{name}");
+        }
+    }
 
     #[test]
     fn what_was_forwarded_on_this_machine_is_from_elsewhere_whatever_it_says() {

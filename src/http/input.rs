@@ -230,8 +230,21 @@ pub fn gates_text(bytes: &[u8]) -> Cow<'_, str> {
 /// A whole number of so many digits fits into none that is kept: read as JSON it would be another one.
 const LONG_NUMBER_DIGITS: usize = 20;
 
+/// Whether so many digits stand in a row anywhere. One of them stands at a multiple of their number, so that few places are looked at.
+fn has_long_number(text: &[u8]) -> bool {
+    let is_within = |at: usize| {
+        let (before, after) = text.split_at(at);
+        let digits = before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        digits + after.iter().take_while(|byte| byte.is_ascii_digit()).count() >= LONG_NUMBER_DIGITS
+    };
+    (0..text.len()).step_by(LONG_NUMBER_DIGITS).any(is_within)
+}
+
 /// Such numbers as texts, as which every field takes them.
 fn with_long_numbers_quoted(text: &str) -> Cow<'_, str> {
+    if !has_long_number(text.as_bytes()) {
+        return Cow::Borrowed(text);
+    }
     let (mut whole, mut taken) = (String::new(), 0);
     let (mut in_text, mut escaped) = (false, false);
     let mut places = text.bytes().enumerate();
@@ -274,7 +287,10 @@ fn with_long_numbers_quoted(text: &str) -> Cow<'_, str> {
 /// As [`parse`].
 pub fn parse_gates(text: &str) -> Result<Value, ApiError> {
     let text = &*with_long_numbers_quoted(text.trim_end_matches('\0'));
-    let read = |text: &str| parsed(unmarked(text.as_bytes())).map(|EachOnce::<true>(value)| value);
+    let read = |text: &str| {
+        let whole = text.strip_prefix(MARK).unwrap_or(text);
+        serde_json::from_str(whole).map_err(|error| not_read(&error)).map(|EachOnce::<true>(value)| value)
+    };
     match read(text) {
         Err(_) if text.contains(char::is_control) => read(&text.replace(char::is_control, " ")),
         read => read,
@@ -289,15 +305,21 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 }
 
 /// RFC 8259 lets a reader ignore the mark that some programs begin with.
+const MARK: char = '\u{feff}';
+
 fn unmarked(bytes: &[u8]) -> &[u8] {
-    bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
+    bytes.strip_prefix(MARK.encode_utf8(&mut [0; 4]).as_bytes()).unwrap_or(bytes)
 }
 
 fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+    serde_json::from_slice(bytes).map_err(|error| not_read(&error))
+}
+
+fn not_read(error: &serde_json::Error) -> ApiError {
+    match error.classify() {
         serde_json::error::Category::Data => ApiError::new(Code::InvalidBody, error.to_string()),
         _ => ApiError::new(Code::InvalidJson, format!("the body is not JSON: {error}")),
-    })
+    }
 }
 
 /// JSON in which no object has a key twice: which of two plates a car has is nobody's to guess. Kept, or only looked through: a large
@@ -366,11 +388,12 @@ fn declares_json(request: &HttpRequest) -> bool {
         return false;
     };
     let media_type = declared.split(';').next().unwrap_or_default().trim();
+    if media_type.eq_ignore_ascii_case("application/json") {
+        return true;
+    }
     // No browser sends these unasked to another site either.
     let media_type = media_type.to_ascii_lowercase();
-    media_type == "application/json"
-        || media_type == "text/json"
-        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+    media_type == "text/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
 /// # Errors
@@ -475,6 +498,12 @@ mod tests {
         ] {
             let text = format!("{{\"a\":{sent},\"b\": 5}}");
             assert_eq!(parse_gates(&text).unwrap(), serde_json::json!({"a": read, "b": 5}), "{sent}");
+        }
+        // Wherever it stands, and no shorter one.
+        for before in 0..2 * LONG_NUMBER_DIGITS {
+            let text = |digits| format!("{{\"a\":{}{}}}", " ".repeat(before), "9".repeat(digits));
+            assert!(parse_gates(&text(LONG_NUMBER_DIGITS)).unwrap()["a"].is_string(), "{before}");
+            assert!(parse_gates(&text(LONG_NUMBER_DIGITS - 1)).unwrap()["a"].is_u64(), "{before}");
         }
         for broken in ["{\"a\":018446744073709551617", "18446744073709551617é", "{\"", "\\", "1-"] {
             drop(parse_gates(broken));

@@ -3,13 +3,13 @@
 //! Keys are compared as words are (see [`folded`](super::word::folded)): `plate_text`, `plateText` and `Plate Text` are one. To teach a key, add it
 //! folded to the line of its meaning; a meaning of its own has the next number and a line in [`ALL`].
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use serde_json::Value;
 
 use super::chosen::Saying;
-use super::word::fold_onto;
+use super::word::fold_into;
+use crate::domain::hash::HashMap;
 use crate::domain::plate::PlateId;
 
 /// The keys of one meaning, folded, those first that count before others; and its number.
@@ -252,7 +252,7 @@ const DEEPEST: usize = 6;
 
 /// Every key there is, with the meanings it has, as bits.
 static MEANINGS: LazyLock<HashMap<&[u8], (&str, u64)>> = LazyLock::new(|| {
-    let mut meanings = HashMap::new();
+    let mut meanings = HashMap::default();
     for keys in ALL {
         for word in keys.words {
             meanings.entry(word.as_bytes()).or_insert((*word, 0)).1 |= keys.bit();
@@ -293,8 +293,7 @@ impl<'v> Fields<'v> {
         let mut folded = Vec::new();
         for (place, object) in objects {
             for (key, value) in object.iter().filter(|(_, value)| says_something(value)) {
-                folded.clear();
-                fold_onto(&mut folded, key);
+                fold_into(&mut folded, key);
                 let (word, meanings) = MEANINGS.get(folded.as_slice()).copied().unwrap_or_default();
                 said.push(Said { place, key, value, word, meanings });
             }

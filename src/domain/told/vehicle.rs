@@ -278,6 +278,10 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// Reads the name of a type in any spelling.
 pub fn read(text: &str) -> ToldVehicle {
+    // Most say it as it is kept.
+    if let Some(name) = names().find(|name| *name == text) {
+        return ToldVehicle::Known(name);
+    }
     let word = folded(text);
     if word.is_empty() || UNKNOWN.contains(&word.as_str()) {
         return ToldVehicle::Nothing;
@@ -384,6 +388,7 @@ mod tests {
         }
         for kind in KINDS {
             assert!(kind.aliases.contains(&kind.name));
+            assert!(kind.aliases.iter().all(|alias| super::super::way::read(alias).is_none()), "{}", kind.name);
             assert!(kind.pays_as.is_none_or(|other| KINDS.iter().any(|kind| kind.name == other)));
         }
     }

@@ -101,6 +101,10 @@ const OUT: &[&str] = &[
 
 /// Reads a direction in any spelling: `ENTRY`, `in`, `VÀO`, `xe ra`.
 pub fn read(text: &str) -> Option<Direction> {
+    // Most say it as it is kept.
+    if let Some(direction) = Direction::from_name(text) {
+        return Some(direction);
+    }
     let word = folded(text);
     let is_one_of = |words: &[&str]| words.contains(&word.as_str());
     match (is_one_of(IN), is_one_of(OUT)) {

@@ -13,15 +13,18 @@ const ACCENTED: [(char, &str); 6] = [
 /// The word in `a-z0-9` where it has such letters; letters of other scripts stay, all else is dropped: `Xe máy` is `xemay`,
 /// composed or not.
 pub fn folded(text: &str) -> String {
-    let mut word = Vec::with_capacity(text.len());
-    fold_onto(&mut word, text);
+    let mut word = Vec::new();
+    fold_into(&mut word, text);
     String::from_utf8(word).unwrap_or_default()
 }
 
-/// Adds the word, in UTF-8: see [`folded`]. Every key of every call goes through here.
-pub fn fold_onto(word: &mut Vec<u8>, text: &str) {
+/// Makes `word` that word, in UTF-8: see [`folded`]. Every key of every call goes through here.
+pub fn fold_into(word: &mut Vec<u8>, text: &str) {
+    word.clear();
     if text.is_ascii() {
-        word.extend(text.bytes().filter(u8::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()));
+        word.extend_from_slice(text.as_bytes());
+        word.make_ascii_lowercase();
+        word.retain(u8::is_ascii_alphanumeric);
         return;
     }
     let lower = text.chars().map(plain).flat_map(char::to_lowercase);

@@ -1,8 +1,6 @@
 //! Events, and the tables that point at them: loose facts, requests, sums, takings and shifts, settings, and the audit, which is added
 //! to at its end, each entry chained to the one before it.
 
-use std::collections::HashMap;
-
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row};
 
@@ -11,6 +9,7 @@ use super::settings::setting_name;
 use crate::domain::audit::{AuditEntry, AuditHash};
 use crate::domain::doer::Doer;
 use crate::domain::event::{Body, Event};
+use crate::domain::hash::HashMap;
 use crate::domain::ids::{Hlc, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::received::{PaymentAssigned, PaymentReceived};

@@ -4,12 +4,11 @@
 //! plate, by the clock of its entry, carries in `plate_hlc` a clock that no older one is above: one look at one row answers.
 //! Every change raises it where it is no longer true.
 
-use std::collections::HashMap;
-
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Statement, ToSql};
 
 use super::Writer;
+use crate::domain::hash::HashMap;
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::plate::PlateId;
 use crate::domain::row::{ExitPart, StayRow};
