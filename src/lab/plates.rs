@@ -1,10 +1,10 @@
-//! Plates by number: they look like real ones and are spread like real ones. And which a load uses: not the same one again too soon.
+//! Plates by number: they look like real ones and are spread like real ones. And the cars of a site, which come back every day.
 //!
-//! A central answers the same plate, edge and direction within 10 s with its first answer again, so a plate comes back to its edge only
-//! after longer than that. Which are used depends on the run, so that one run does not meet the memory of the one before it.
+//! Which are used depends on the run, so that one run does not meet the memory of the one before it.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+
+use crate::domain::direction::Direction;
 
 const LETTERS: &[u8; 20] = b"ABCDEFGHKLMNPSTUVXYZ";
 const PROVINCES: u64 = 89;
@@ -35,9 +35,6 @@ pub fn view(plate: &str) -> String {
     }
 }
 
-/// How long a plate rests: longer than the 10 s in which a press is taken for a repeated one.
-const REST: Duration = Duration::from_millis(10_500);
-
 /// Gives out plate numbers of one run; all edges of a run share it.
 #[derive(Debug)]
 pub struct NumberSource {
@@ -57,26 +54,42 @@ impl NumberSource {
     }
 }
 
-/// The plates of one edge that were used and rest, oldest first.
-#[derive(Debug, Default)]
-pub struct Resting(VecDeque<(Instant, u64)>);
+/// The same cars every day: all come in in the morning and leave in the evening, each through whichever gate is free. No night is
+/// waited for.
+#[derive(Debug)]
+pub struct Commuters {
+    outside: VecDeque<u64>,
+    inside: VecDeque<u64>,
+    is_evening: bool,
+}
 
-impl Resting {
-    /// A plate that has rested long enough, else a new one.
-    pub fn take(&mut self, now: Instant, numbers: &mut NumberSource) -> u64 {
-        match self.0.front() {
-            Some((since, number)) if now.duration_since(*since) > REST => {
-                let number = *number;
-                self.0.pop_front();
-                number
-            }
-            _ => numbers.take(),
-        }
+impl Commuters {
+    pub fn new(cars: u64, numbers: &mut NumberSource) -> Self {
+        let outside = (0..cars).map(|_| numbers.take()).collect();
+        Self { outside, inside: VecDeque::new(), is_evening: false }
     }
 
-    /// The car is gone; its plate rests from now on.
-    pub fn put(&mut self, now: Instant, number: u64) {
-        self.0.push_back((now, number));
+    /// The next car at a gate, and what it does. Where more gates are free than there are cars, one more moves in.
+    pub fn next(&mut self, numbers: &mut NumberSource) -> (u64, Direction) {
+        let waiting = if self.is_evening { &self.inside } else { &self.outside };
+        if waiting.is_empty() {
+            self.is_evening = !self.is_evening;
+        }
+        let leaves = if self.is_evening { self.next_home() } else { None };
+        leaves.unwrap_or_else(|| (self.outside.pop_front().unwrap_or_else(|| numbers.take()), Direction::Entry))
+    }
+
+    /// The next car that leaves; `None`: all have, or are at a gate.
+    pub fn next_home(&mut self) -> Option<(u64, Direction)> {
+        self.inside.pop_front().map(|car| (car, Direction::Exit))
+    }
+
+    /// The car has passed the gate.
+    pub fn passed(&mut self, car: u64, direction: Direction) {
+        match direction {
+            Direction::Entry => self.inside.push_back(car),
+            Direction::Exit => self.outside.push_back(car),
+        }
     }
 }
 
@@ -97,12 +110,39 @@ mod tests {
     }
 
     #[test]
-    fn a_plate_comes_back_to_its_edge_only_after_its_rest() {
-        let (mut numbers, mut resting, start) = (NumberSource::new(7), Resting::default(), Instant::now());
-        let first = resting.take(start, &mut numbers);
-        resting.put(start, first);
-        assert_ne!(resting.take(start + Duration::from_secs(10), &mut numbers), first);
-        assert_eq!(resting.take(start + Duration::from_secs(11), &mut numbers), first);
-        assert_ne!(resting.take(start + Duration::from_secs(11), &mut numbers), first);
+    fn all_cars_come_in_in_the_morning_and_leave_in_the_evening_day_after_day() {
+        let mut numbers = NumberSource::new(7);
+        let mut cars = Commuters::new(3, &mut numbers);
+        let mut days = Vec::new();
+        for _ in 0..2 {
+            for direction in [Direction::Entry, Direction::Exit] {
+                let passages: Vec<_> = (0..3)
+                    .map(|_| {
+                        let (car, does) = cars.next(&mut numbers);
+                        assert_eq!(does, direction);
+                        cars.passed(car, does);
+                        car
+                    })
+                    .collect();
+                days.push(passages);
+            }
+        }
+        assert!(days.iter().all(|half| *half == days[0]), "{days:?}");
+        assert_eq!(days[0].iter().collect::<HashSet<_>>().len(), 3);
+    }
+
+    #[test]
+    fn more_gates_than_cars_bring_more_cars() {
+        let mut numbers = NumberSource::new(7);
+        let mut cars = Commuters::new(1, &mut numbers);
+        let at_gates: Vec<_> = (0..3).map(|_| cars.next(&mut numbers)).collect();
+        assert!(at_gates.iter().all(|(_, direction)| *direction == Direction::Entry));
+        assert_eq!(at_gates.iter().collect::<HashSet<_>>().len(), 3);
+        assert_eq!(cars.next_home(), None);
+        for (car, direction) in at_gates {
+            cars.passed(car, direction);
+        }
+        let home: Vec<_> = std::iter::from_fn(|| cars.next_home()).collect();
+        assert!(home.len() == 3 && home.iter().all(|(_, direction)| *direction == Direction::Exit));
     }
 }

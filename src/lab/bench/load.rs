@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use tokio::task::LocalSet;
 
 use super::report::{LoadReport, PropagationReport};
+use crate::domain::direction::Direction;
 use crate::lab::client::{Address, Caller, ClientError, Connection, write_request};
-use crate::lab::plates::{NumberSource, Resting, plate, view};
+use crate::lab::plates::{Commuters, NumberSource, plate, view};
 
 /// Answers of the first moments are not counted: connections open, caches fill. A tenth of the run, at most this.
 const LONGEST_WARM_UP: Duration = Duration::from_secs(1);
@@ -28,22 +29,39 @@ const BARRIER_OPEN: &str = "/api/edge/barrier/open";
 /// What the edges call.
 #[derive(Debug, Clone)]
 pub enum Work {
-    /// `barrier/open`: a car in, the same car out. The edges are spread over the centrals.
-    Gates { centrals: Vec<Address>, request_ids: bool },
+    /// `barrier/open`: cars that come in and leave. The edges are spread over the centrals.
+    Gates { centrals: Vec<Address>, request_ids: bool, cars: Cars },
     /// `cars` cars that come in and stay, then the run is over. The edges are spread over the centrals.
     Fill { centrals: Vec<Address>, cars: u64 },
     /// The same bodies posted to one address, whatever it does with them.
     Hello(Address),
 }
 
+/// Which cars come in and leave.
+#[derive(Debug, Clone, Copy)]
+pub enum Cars {
+    /// So many at each central, the same ones every day.
+    Commuters(u64),
+    /// Each once: in, and out through the same gate.
+    Once,
+}
+
 impl Work {
-    fn target(&self, edge: usize) -> Option<&Address> {
+    fn targets(&self) -> &[Address] {
         match self {
-            Self::Gates { centrals, .. } | Self::Fill { centrals, .. } => {
-                centrals.get(edge.checked_rem(centrals.len())?)
-            }
-            Self::Hello(address) => Some(address),
+            Self::Gates { centrals, .. } | Self::Fill { centrals, .. } => centrals,
+            Self::Hello(address) => std::slice::from_ref(address),
         }
+    }
+
+    /// Who comes to each of them.
+    fn traffic(&self, numbers: &mut NumberSource) -> Vec<Traffic> {
+        let mut of_one = || match self {
+            Self::Gates { cars: Cars::Commuters(cars), .. } => Traffic::Commuters(Commuters::new(*cars, numbers)),
+            Self::Gates { .. } | Self::Hello(_) => Traffic::Once,
+            Self::Fill { .. } => Traffic::Fill,
+        };
+        self.targets().iter().map(|_| of_one()).collect()
     }
 }
 
@@ -56,22 +74,26 @@ pub async fn drive(work: &Work, edges: u16, pace: Option<Duration>, run_for: Dur
     let warm_up = if matches!(work, Work::Fill { .. }) { Duration::ZERO } else { LONGEST_WARM_UP.min(run_for / 10) };
     let count_from = start + warm_up;
     let end = start + run_for;
+    let mut numbers = NumberSource::new(salt);
     let shared = Rc::new(Shared {
         report: RefCell::new(LoadReport { edges, measured: end - count_from, ..LoadReport::default() }),
-        numbers: RefCell::new(NumberSource::new(salt)),
+        traffic: RefCell::new(work.traffic(&mut numbers)),
+        numbers: RefCell::new(numbers),
         cars: Cell::new(if let Work::Fill { cars, .. } = work { *cars } else { u64::MAX }),
         count_from,
         end,
     });
     let local = LocalSet::new();
     for number in 0..usize::from(edges) {
-        let Some(address) = work.target(number).cloned() else { continue };
+        let targets = work.targets();
+        let Some(central) = number.checked_rem(targets.len()) else { continue };
+        let Some(address) = targets.get(central).cloned() else { continue };
         let task = EdgeTask {
             address,
+            central,
             name: format!("bench-{salt:x}-{number}"),
             request_ids: matches!(work, Work::Gates { request_ids: true, .. }),
             hello: matches!(work, Work::Hello(_)),
-            directions: if matches!(work, Work::Fill { .. }) { &["ENTRY"] } else { &["ENTRY", "EXIT"] },
             pace,
             // The edges are due one after the other, not all at once.
             first_due: start + pace.unwrap_or_default() * u32::try_from(number).unwrap_or(0) / u32::from(edges.max(1)),
@@ -90,6 +112,7 @@ pub async fn drive(work: &Work, edges: u16, pace: Option<Duration>, run_for: Dur
 /// What all edges of a run share; they run on one thread.
 struct Shared {
     report: RefCell<LoadReport>,
+    traffic: RefCell<Vec<Traffic>>,
     numbers: RefCell<NumberSource>,
     /// How many cars may still come.
     cars: Cell<u64>,
@@ -97,9 +120,42 @@ struct Shared {
     end: Instant,
 }
 
+/// Who comes to the gates of a central.
+enum Traffic {
+    Commuters(Commuters),
+    Once,
+    /// New ones, which stay.
+    Fill,
+}
+
 impl Shared {
     fn count_error(&self, code: &str, count: u64) {
         *self.report.borrow_mut().errors.entry(code.to_owned()).or_default() += count;
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.end || self.cars.get() == 0
+    }
+
+    /// What happens next at a gate of a central through which `last` came in last; `None`: nothing more. At the end whoever is inside leaves.
+    fn next(&self, central: usize, last: Option<u64>) -> Option<(u64, Direction)> {
+        let (mut traffic, mut numbers) = (self.traffic.borrow_mut(), self.numbers.borrow_mut());
+        match (traffic.get_mut(central), last) {
+            (Some(Traffic::Commuters(cars)), _) if self.is_over() => cars.next_home(),
+            (Some(Traffic::Commuters(cars)), _) => Some(cars.next(&mut numbers)),
+            (Some(Traffic::Once), Some(car)) => Some((car, Direction::Exit)),
+            _ if self.is_over() => None,
+            _ => {
+                self.cars.set(self.cars.get() - 1);
+                Some((numbers.take(), Direction::Entry))
+            }
+        }
+    }
+
+    fn passed(&self, central: usize, car: u64, direction: Direction) {
+        if let Some(Traffic::Commuters(cars)) = self.traffic.borrow_mut().get_mut(central) {
+            cars.passed(car, direction);
+        }
     }
 }
 
@@ -113,11 +169,11 @@ enum Outcome {
 
 struct EdgeTask {
     address: Address,
+    /// Its place among those of the run.
+    central: usize,
     name: String,
     request_ids: bool,
     hello: bool,
-    /// What each car does, in this order.
-    directions: &'static [&'static str],
     pace: Option<Duration>,
     first_due: Instant,
 }
@@ -126,44 +182,37 @@ impl EdgeTask {
     async fn run(self, shared: Rc<Shared>) {
         let mut due = self.first_due;
         let mut line = Line { connection: None, request: Vec::new(), body: Vec::new() };
-        let mut resting = Resting::default();
-        let mut calls = 0_u64;
-        while Instant::now() < shared.end && shared.cars.get() > 0 {
-            shared.cars.set(shared.cars.get() - 1);
-            let number = resting.take(Instant::now(), &mut shared.numbers.borrow_mut());
-            let plate = plate(number);
-            let mut outcome = Outcome::Done;
-            for direction in self.directions {
-                calls += 1;
-                self.write_body(&mut line.body, &plate, direction, calls);
-                if outcome == Outcome::Done {
-                    if let Some(pace) = self.pace {
-                        tokio::time::sleep_until(due.into()).await;
-                        outcome = self.call(&mut line, &shared, due).await;
-                        due += pace;
-                    } else {
-                        outcome = self.call(&mut line, &shared, Instant::now()).await;
-                    }
+        let (mut calls, mut came_in) = (0_u64, None);
+        while let Some((car, direction)) = shared.next(self.central, came_in.take()) {
+            calls += 1;
+            self.write_body(&mut line.body, &plate(car), direction, calls);
+            let outcome = match self.pace.filter(|_| !shared.is_over()) {
+                Some(pace) => {
+                    tokio::time::sleep_until(due.into()).await;
+                    let outcome = self.call(&mut line, &shared, due).await;
+                    due += pace;
+                    outcome
                 }
-            }
+                None => self.call(&mut line, &shared, Instant::now()).await,
+            };
             if outcome == Outcome::Done {
-                if self.directions.len() > 1 {
-                    resting.put(Instant::now(), number);
-                }
+                shared.passed(self.central, car, direction);
+                came_in = (direction == Direction::Entry).then_some(car);
             } else {
                 tokio::time::sleep(PAUSE_AFTER_ERROR).await;
             }
         }
     }
 
-    fn write_body(&self, body: &mut Vec<u8>, plate: &str, direction: &str, call: u64) {
+    fn write_body(&self, body: &mut Vec<u8>, plate: &str, direction: Direction, call: u64) {
         body.clear();
         // Writing to memory does not fail.
         let _ = write!(
             body,
-            r#"{{"edge_id":"{}","plate_id":"{plate}","plate_view":"{}","camera_type":"car","direction":"{direction}","confidence":0.95"#,
+            r#"{{"edge_id":"{}","plate_id":"{plate}","plate_view":"{}","camera_type":"car","direction":"{}","confidence":0.95"#,
             self.name,
             view(plate),
+            direction.name(),
         );
         if self.request_ids {
             let _ = write!(body, r#","request_id":"{}-{call}""#, self.name);
@@ -337,12 +386,12 @@ mod tests {
             name: "bench-1-2".into(),
             request_ids: true,
             hello: false,
-            directions: &["ENTRY"],
+            central: 0,
             pace: None,
             first_due: Instant::now(),
         };
         let mut body = b"old".to_vec();
-        task.write_body(&mut body, "29A12345", "EXIT", 7);
+        task.write_body(&mut body, "29A12345", Direction::Exit, 7);
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["plate_view"], "29A-123.45");
         assert_eq!(body["direction"], "EXIT");

@@ -6,16 +6,17 @@ mod report;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use self::load::Work;
+use self::load::{Cars, Work};
 use self::report::{LoadReport, PropagationReport};
 use super::client::{Address, AddressError, Connection};
 use crate::lab;
 
 /// Answers per second and latencies of one or more running centrals.
 ///
-/// Each simulated edge has its own connection and its own plates and does one call at a time: a car in, the same car
-/// out, so that the lot neither fills nor empties. With several --url the edges are spread over them, and afterwards,
-/// at light load, it is measured how long an event answered at one central takes to be readable at each other one.
+/// Each simulated edge has its own connection and does one call at a time. The same cars come every day: all in in the morning, all
+/// out in the evening, each through whichever gate is free, and at the end whoever is still inside leaves. With several --url the edges
+/// are spread over them, each central has cars of its own, and afterwards, at light load, it is measured how long an event answered at
+/// one central takes to be readable at each other one.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Address of a central; repeat it for several.
@@ -31,6 +32,13 @@ pub struct Args {
     /// call was due.
     #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub rate: Option<u32>,
+    /// How many cars come to each central every day.
+    #[arg(long, value_name = "CARS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub cars: u64,
+    /// Cars that come once and never again in their place: in, and out through the same gate. To compare with figures of versions
+    /// that measured so.
+    #[arg(long, conflicts_with = "cars")]
+    pub fresh_plates: bool,
     /// Give every call a `request_id`, as careful edge programs do.
     #[arg(long)]
     pub request_ids: bool,
@@ -126,7 +134,8 @@ async fn measure(args: &Args) -> Result<Measured, BenchError> {
         measured.fill = Some(load::drive(&work, args.edges, None, LONGEST_FILL, salt ^ 1).await);
     }
     if !args.light {
-        let work = Work::Gates { centrals: centrals.clone(), request_ids: args.request_ids };
+        let cars = if args.fresh_plates { Cars::Once } else { Cars::Commuters(args.cars) };
+        let work = Work::Gates { centrals: centrals.clone(), request_ids: args.request_ids, cars };
         measured.load = Some(load::drive(&work, args.edges, pace(args, centrals.len()), args.run_for, salt).await);
     }
     if centrals.len() > 1 {
