@@ -214,7 +214,7 @@ pub mod http {
     //! | [`unreadable`] | what gates report and cannot be taken as told |
     //! | [`p2p_server`], [`ws_peer`] | the ports other centrals dial, their sockets, guests with an invitation, and what old centrals ask before they link |
     //! | [`ws_status`] | the status feed to one dashboard |
-    //! | [`server`], [`listen`], [`api`] | sockets, how fast they are read, workers, time limits, moving to another port while running |
+    //! | [`server`], [`listen`], [`pipeline`], [`api`] | sockets, how fast they are read and how far ahead of their answers, workers, time limits, moving to another port while running |
 
     pub mod access;
     pub mod accounts;
@@ -237,6 +237,7 @@ pub mod http {
     pub mod pages;
     pub mod parking;
     mod payments;
+    mod pipeline;
     mod qr_code;
     pub mod room;
     pub mod routes;

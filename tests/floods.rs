@@ -11,11 +11,11 @@ mod common;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::central::API_PORT;
-use common::flood::{EDGE, FLOODER, Flood, call, connect_from, entry, let_in};
+use common::flood::{EDGE, Ends, FLOODER, Flood, call, connect_from, entry, let_in};
 use common::https::{Secured, fingerprint_in};
 use common::ws_flood::{self, ALL};
 use common::{Central, DEADLINE, Https, eventually, eventually_some, net};
@@ -217,6 +217,80 @@ fn bodies_that_do_not_end_take_no_memory_and_no_gate_away() {
         connect_from(FLOODER, &central)
             .is_ok_and(|mut stream| call(&mut stream, &whole).is_ok_and(|status| status == 200))
     });
+}
+
+/// The shortest requests there are, without waiting for an answer, over as many connections as one address has; every other reads.
+#[test]
+fn requests_that_wait_for_no_answer_take_no_memory_and_no_gate_away() {
+    let central = Central::standalone("central-1");
+    let_in(&central, 0..20);
+    let before_kib = central.memory_kib();
+    let requests = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2_000);
+    let over = AtomicBool::new(false);
+    let (most_kib, answered) = ws_flood::most_memory_kib(&central, || {
+        std::thread::scope(|scope| {
+            let _ends = Ends(&over);
+            let one = |number: usize| {
+                let mut stream = connect_from(FLOODER, &central).unwrap();
+                stream.set_nonblocking(true).unwrap();
+                let (mut done, mut answered, mut read) = (0, 0, [0; 16 * 1024]);
+                while !over.load(Ordering::Relaxed) {
+                    match stream.write(&requests.as_bytes()[done..]) {
+                        Ok(count) => done = (done + count) % requests.len(),
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                            std::thread::sleep(Duration::from_millis(1));
+                        }
+                        Err(error) => panic!("{error}"),
+                    }
+                    if number % 2 == 0 {
+                        answered += stream.read(&mut read).unwrap_or(0);
+                    }
+                }
+                answered
+            };
+            let all: Vec<_> = (0..200).map(|number| scope.spawn(move || one(number))).collect();
+            assert_eq!(let_in(&central, 100..300).len(), 200);
+            over.store(true, Ordering::Relaxed);
+            all.into_iter().map(|one| one.join().unwrap()).sum::<usize>()
+        })
+    });
+    let grown_kib = most_kib.saturating_sub(before_kib);
+    println!("{answered} bytes of answers, {grown_kib} KiB");
+    assert!(answered > 100_000, "they are answered: {answered}");
+    assert!(grown_kib < MOST_GROWN_KIB, "{grown_kib} KiB");
+}
+
+/// Bodies in chunks of a byte, which are a hundred times as long in memory, over as many connections as one address has.
+#[test]
+fn chunks_of_a_byte_take_no_memory_and_no_gate_away() {
+    let central = Central::standalone("central-1");
+    let_in(&central, 0..20);
+    let before_kib = central.memory_kib();
+    let head =
+        "POST /api/edge/event HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n";
+    let chunks = "1\r\nx\r\n".repeat(40_000);
+    let (most_kib, ()) = ws_flood::most_memory_kib(&central, || {
+        std::thread::scope(|scope| {
+            for _ in 0..200 {
+                scope.spawn(|| {
+                    let mut stream = connect_from(FLOODER, &central).unwrap();
+                    stream.set_write_timeout(Some(Duration::from_secs(3))).unwrap();
+                    // As far as it is taken.
+                    let _ = stream.write_all(format!("{head}\r\n{chunks}").as_bytes());
+                });
+            }
+            assert_eq!(let_in(&central, 100..300).len(), 200);
+        });
+    });
+    let grown_kib = most_kib.saturating_sub(before_kib);
+    println!("{grown_kib} KiB");
+    assert!(grown_kib < MOST_GROWN_KIB, "{grown_kib} KiB");
+    // A socket does not come in chunks.
+    let socket = "GET /ws/status HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let asked = |more: &str| call(&mut connect_from(EDGE, &central).unwrap(), &format!("{socket}{more}\r\n")).unwrap();
+    assert_eq!(asked(""), 101);
+    assert_eq!(asked("Transfer-Encoding: chunked\r\n"), 400);
 }
 
 /// A central with a page of the history of over 1 MB.

@@ -21,13 +21,14 @@ use common::flood::Ends;
 use common::{Central, DEADLINE, Dice, Mesh, eventually};
 use parkmesh::domain::authorship::{Author, Proof};
 use parkmesh::domain::doer::{Doer, DoerKind};
-use parkmesh::domain::event::{Body, Correction, Draft, Entry, Exit, RightFee, TariffUpdate, Void};
+use parkmesh::domain::event::{Body, Correction, Draft, Entry, Exit, PriceList, RightFee, TariffUpdate, Void};
 use parkmesh::domain::fingerprint::Fingerprint;
 use parkmesh::domain::ids::{Epoch, FactId, Hlc, LogId};
 use parkmesh::domain::money::Vnd;
 use parkmesh::domain::plate::PlateId;
 use parkmesh::domain::standing::{CentralStanding, Standing};
 use parkmesh::domain::tariff::Tariff;
+use parkmesh::domain::time::SiteZone;
 use parkmesh::replication::log::{EventBytes, Head, Run};
 use parkmesh::tls::credentials::Credentials;
 use parkmesh::tls::key_file;
@@ -620,6 +621,52 @@ fn whom_an_expelled_one_let_in_and_nobody_met_is_let_in_no_more() {
     central.http.post(&format!("/api/p2p/pending/{fingerprint}"), &place).ok();
     eventually("it is linked", DEADLINE, || unmet.link());
     assert_eq!(peer(central, "sleeper-2")["let_in_by"], Value::Null);
+}
+
+/// It takes back what people announced, at one stroke: every audit says who did, and a person announces it again.
+#[test]
+fn prices_it_takes_back_are_told_everywhere_under_its_name_and_announced_again_by_a_press() {
+    let mesh = mesh_that_knows_it();
+    let moments = ["2099-01-01 00:00:00", "2099-02-01 00:00:00"];
+    let announce = |moment: &str| {
+        let fees = json!({"fee_base": 0, "fee_per_hour": 9_000, "fee_overnight": 0, "fee_daily_max": 0});
+        mesh.centrals[0].http.put("/api/parking/fees", &json!({"valid_from": moment, "fees": fees})).ok();
+    };
+    let announced = |central: &Central| -> Vec<Value> {
+        let held = central.http.get("/api/parking/fees").ok().body["announced"].clone();
+        held.as_array().unwrap().iter().map(|one| one["valid_from"].clone()).collect()
+    };
+    moments.into_iter().for_each(announce);
+    eventually("they are announced everywhere", DEADLINE, || mesh.centrals.iter().all(|it| announced(it) == moments));
+    let mut bad = Bad::new(&mesh.centrals[0]);
+    let log = bad.log(BAD);
+    let mut author = Author::new([7; 32], Box::new(bad.credentials.clone()));
+    let zone = SiteZone::default();
+    let events: Vec<EventBytes> = (1..)
+        .zip(moments)
+        .map(|(seq, moment)| {
+            let valid_from_ms = Some(zone.parse_local_text(moment).unwrap());
+            let (body, by) = (Body::PriceList(PriceList { valid_from_ms, tariff: None }), None);
+            let hlc = Hlc::new(now_ms() + 60_000).unwrap();
+            let draft = Draft { hlc, timestamp_ms: now_ms(), skew_ms: None, event_id: None, body, by };
+            let proof = author.proof(&log, seq);
+            draft.encode_as(&log, seq, BAD, None, &proof).unwrap().into()
+        })
+        .collect();
+    bad.gives_log(&log, &events);
+    for central in &mesh.centrals {
+        eventually("they are taken back", DEADLINE, || announced(central).is_empty());
+        eventually("and that is in the audit", DEADLINE, || {
+            let audit = central.http.get("/api/access/audit").ok().body;
+            let told = audit["entries"].as_array().unwrap().iter().any(|entry| {
+                entry["kind"] == "tariff" && entry["who"] == "central:central-9" && entry["what"] == moments[0]
+            });
+            told
+        });
+        assert!(central.log().contains("event=prices_changed_elsewhere central=central-9"));
+    }
+    moments.into_iter().for_each(announce);
+    eventually("the later word counts", DEADLINE, || mesh.centrals.iter().all(|it| announced(it) == moments));
 }
 
 fn peer(central: &Central, id: &str) -> Value {

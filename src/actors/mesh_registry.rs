@@ -32,7 +32,8 @@ use super::sync_coordinator::{AskLogs, OwnIdChanged, SyncCoordinator};
 use crate::config::model::{Config, P2pMode, PeerCentral};
 use crate::desks::audit_desk::AuditDesk;
 use crate::desks::people_desk::PeopleDesk;
-use crate::domain::event::type_name;
+use crate::domain::audit::{Act, By, Kind};
+use crate::domain::event::{Body, Event, type_name};
 use crate::domain::ids::{CentralId, LogId};
 use crate::links::mesh::{
     Door, LinkNews, LogsAdvanced, MeshClock, RunReader, SeenStarts, SharedHave, SocketNumbers, ToPeer,
@@ -44,7 +45,7 @@ use crate::links::trust_desk::TrustDesk;
 use crate::ops::offences::SaidOnce;
 use crate::replication::backoff::BackoffRange;
 use crate::replication::handshake::Identity;
-use crate::replication::log::{CommittedRun, Head, Run};
+use crate::replication::log::{CommittedRun, EventBytes, Head, Run};
 use crate::replication::peer::PeerSettings;
 use crate::replication::peer::output::Alarm;
 use crate::trust::invitation::OpenInvitations;
@@ -294,6 +295,30 @@ impl MeshRegistry {
         self.follow_config();
     }
 
+    /// Tells the audit what another central did to the prices: to set them, to announce or to take back what was announced is the right of
+    /// each, and nothing else shows who did.
+    fn hear_prices(&mut self, runs: &[Run]) {
+        let config = self.context.config.borrow().clone();
+        for run in runs.iter().filter(|run| run.log.central != config.this_central.id) {
+            let of_prices = |event: &&EventBytes| {
+                [type_name::TARIFF, type_name::PRICE_LIST].iter().any(|name| event.contains(name))
+            };
+            for event in run.events.iter().filter(of_prices).filter_map(|event| Event::parse(event).ok()) {
+                let from_ms = match event.body {
+                    Body::Tariff(_) => None,
+                    Body::PriceList(list) => list.valid_from_ms,
+                    _ => continue,
+                };
+                let central = &run.log.central;
+                let what = from_ms.map(|from_ms| config.site.time_zone.local_text(from_ms)).unwrap_or_default();
+                self.context.audit.note(Act::new(Kind::Tariff, By::new(format!("central:{central}"), ""), what));
+                if self.said.is_news(central.as_str(), "prices", Instant::now()) {
+                    info!(event = "prices_changed_elsewhere", central = central.as_str(); "another central set, announced or took back prices: what it did is in the audit");
+                }
+            }
+        }
+    }
+
     fn advance(&self, heads: Vec<(LogId, Head)>, own_log: Option<LogId>) {
         let mut have = self.context.have.borrow_mut();
         for (log, head) in &heads {
@@ -330,6 +355,7 @@ impl Handler<Committed> for MeshRegistry {
         if events.any(|event| event.contains(type_name::CENTRAL)) {
             self.hear_decisions();
         }
+        self.hear_prices(&committed.runs);
         let heads = committed.runs.iter().map(|run| (run.log.clone(), run.head())).collect();
         self.advance(heads, committed.own_log);
         let links = self.context.links.borrow();

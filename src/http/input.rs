@@ -37,6 +37,8 @@ pub const TARIFF_LIMIT_BYTES: usize = 64 * 1024;
 pub const SETTINGS_LIMIT_BYTES: usize = 4 * 1024 * 1024;
 /// A body that takes longer than this ties up a connection for nothing.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Room for a body is asked for by so much at a time, in bytes.
+const ROOM_STEP_BYTES: usize = 4 * 1024;
 
 /// A whole body. Its place among those that are held is free again when it is dropped.
 #[derive(Debug)]
@@ -198,15 +200,19 @@ async fn collect(
     if !announced.is_none_or(|bytes| lease.fits(bytes)) {
         return Err(ApiError::busy());
     }
-    let mut bytes = BytesMut::new();
+    let (mut bytes, mut room) = (BytesMut::new(), 0);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_broken| ApiError::new(Code::BrokenBody, "the request body broke off"))?;
         let grown = bytes.len() + chunk.len();
         if grown > limit_bytes {
             return Err(ApiError::too_large(limit_bytes));
         }
-        if !lease.grow_to(grown) {
-            return Err(ApiError::busy());
+        // A chunk may be a single byte.
+        if grown > room {
+            room = grown.max(limit_bytes.min(room + ROOM_STEP_BYTES));
+            if !lease.grow_to(room) {
+                return Err(ApiError::busy());
+            }
         }
         bytes.extend_from_slice(&chunk);
     }

@@ -19,7 +19,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
-use actix_http::{Extensions, HttpService, KeepAlive, Protocol, Request, Response};
+use actix_http::{Extensions, HttpMessage as _, HttpService, KeepAlive, Protocol, Request, Response};
 use actix_rt::net::{ActixStream, Ready, TcpStream};
 use actix_server::ServerBuilder;
 use actix_service::{
@@ -30,9 +30,11 @@ use actix_tls::accept::{TlsError, max_concurrent_tls_connect};
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Server};
 use actix_web::error::Error;
+use actix_web::http::header::{TRANSFER_ENCODING, UPGRADE};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::pipeline::{Piecemeal, Turn};
 use super::room::{Full, Room, RoomPlace};
 use super::server::SHUTDOWN_TIMEOUT_S;
 use crate::links::intake::Sender;
@@ -111,6 +113,18 @@ where
         () => {{
             let (ending, on_connect) = (ending.clone(), own.on_connect);
             let app = app().into_factory().map_err(|error: S::Error| error.into().error_response());
+            let app = apply_fn_factory(app, |mut request: Request, app: &_| {
+                // A socket is no body. Frames in chunks of a byte would take a hundred times their length in memory.
+                if request.headers().contains_key(TRANSFER_ENCODING) {
+                    request.headers_mut().remove(UPGRADE);
+                }
+                let turn = Turn::of(&request);
+                let answer = Service::<Request>::call(app, request);
+                async move {
+                    let answer: Response<B> = answer.await?.into();
+                    Ok(Turn::until_sent(turn, answer))
+                }
+            });
             HttpService::build()
                 .graceful_shutdown_signal(move || {
                     let ending = ending.clone();
@@ -120,7 +134,10 @@ where
                 .client_request_timeout(own.head_timeout)
                 .client_disconnect_timeout(DISCONNECT_TIMEOUT)
                 .local_addr(address)
-                .on_connect_ext(move |io: &_, kept: &mut Extensions| on_connect(io as &dyn Any, kept))
+                .on_connect_ext(move |io: &Piecemeal<_>, kept: &mut Extensions| {
+                    kept.insert(io.pipeline());
+                    on_connect(io.of() as &dyn Any, kept);
+                })
                 .finish(map_config(app, |()| AppConfig::default()))
         }};
     }
@@ -133,7 +150,7 @@ where
                 let secured = acceptor.map_init_err(|_| ()).map_err(TlsError::into_service_error);
                 let secured = secured.and_then(fn_service(|io: TlsStream<Metered>| {
                     let from = io.get_ref().0.peer_addr();
-                    ready(Ok((io, Protocol::Http1, from)))
+                    ready(Ok((Piecemeal::new(io), Protocol::Http1, from)))
                 }));
                 counted(&own, secured.and_then(http!().map_err(TlsError::Service)), |error| match error {
                     TlsError::Service(error) => garbage(error),
@@ -146,7 +163,7 @@ where
         None => builder.listen(name, listener, move || {
             let clear = fn_service(|io: Metered| {
                 let from = io.peer_addr();
-                ready(Ok((io, Protocol::Http1, from)))
+                ready(Ok((Piecemeal::new(io), Protocol::Http1, from)))
             });
             counted(&own, clear.and_then(http!()), garbage)
         })?,

@@ -1,0 +1,234 @@
+//! Requests that are sent before the one before them is answered: a few at a time.
+//!
+//! The dispatcher of actix-http takes in 128 KiB, decodes all of it, and looks only then how many requests or pieces of a body wait. Each is far larger in
+//! memory than on the wire: who sends the shortest requests without reading an answer takes 18 MB with each connection, and who sends a body in
+//! chunks of a byte 1 MB. [`Piecemeal`] stands before it and hands over a few kilobytes at a time, up to the next few beginnings of a request; the rest stays
+//! here and in the kernel until some are answered, and TCP slows the sender.
+//!
+//! A beginning is told by the version in its first line, wherever that stands: what looks like one in a body makes the next ones wait, and
+//! none passes unseen.
+
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::{error, io};
+
+use actix_http::{Request, Response, StatusCode};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// So many may have begun to come while one is answered. Who does not know what pipelining is sends one.
+const MOST_AHEAD: usize = 8;
+/// Handed over at a time, before it is decoded, in bytes.
+const PIECE_BYTES: usize = 8 * 1024;
+/// What the first line of each request has once.
+const VERSION: &[u8] = b"HTTP/1.";
+
+/// How far a client is ahead of its answers.
+#[derive(Debug, Default)]
+struct Lead {
+    /// Beginnings that were handed over and that nobody answers yet.
+    ahead: Cell<usize>,
+    answering: Cell<usize>,
+    /// An answer was sent since the last look: if nothing is answered now, nothing waits.
+    was_sent: Cell<bool>,
+    /// What comes is no HTTP any more.
+    is_other: Cell<bool>,
+    waits: RefCell<Option<Waker>>,
+}
+
+impl Lead {
+    fn wake(&self) {
+        if let Some(waits) = self.waits.take() {
+            waits.wake();
+        }
+    }
+}
+
+/// One connection's, for what answers its requests.
+#[derive(Debug, Clone, Default)]
+pub struct Pipeline(Rc<Lead>);
+
+/// A request is answered as long as there is one.
+#[derive(Debug)]
+pub struct Turn(Rc<Lead>);
+
+impl Pipeline {
+    fn may_come(&self) -> usize {
+        let lead = &self.0;
+        if lead.was_sent.take() && lead.answering.get() == 0 {
+            lead.ahead.set(0);
+        }
+        MOST_AHEAD.saturating_sub(lead.ahead.get())
+    }
+}
+
+impl Turn {
+    /// Of a request that is answered from now on; `None`: its connection is not watched.
+    pub fn of(request: &Request) -> Option<Self> {
+        let Pipeline(lead) = request.conn_data::<Pipeline>()?;
+        lead.ahead.set(lead.ahead.get().saturating_sub(1));
+        lead.answering.set(lead.answering.get() + 1);
+        Some(Self(lead.clone()))
+    }
+
+    /// The answer, whose turn it is until all of it is written.
+    pub fn until_sent<B: MessageBody + 'static>(turn: Option<Self>, answer: Response<B>) -> Response<Answer> {
+        if let Some(Self(lead)) = turn.as_ref().filter(|_| answer.status() == StatusCode::SWITCHING_PROTOCOLS) {
+            lead.is_other.set(true);
+            lead.wake();
+        }
+        answer.map_body(|_, body| Answer { body: body.boxed(), _turn: turn })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let Self(lead) = self;
+        lead.answering.set(lead.answering.get().saturating_sub(1));
+        lead.was_sent.set(true);
+        lead.wake();
+    }
+}
+
+/// A body, and the turn that ends with it.
+pub struct Answer {
+    body: BoxBody,
+    _turn: Option<Turn>,
+}
+
+impl MessageBody for Answer {
+    type Error = Box<dyn error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Piecemeal<S> {
+    of: S,
+    pipeline: Pipeline,
+    /// Came, and is not handed over yet.
+    held: BytesMut,
+    /// Handed over since it was said last that nothing more is there, in bytes.
+    given: usize,
+    /// Of [`VERSION`], what was handed over last ends with so many bytes.
+    begun: usize,
+}
+
+impl<S> Piecemeal<S> {
+    pub fn new(of: S) -> Self {
+        Self { of, pipeline: Pipeline::default(), held: BytesMut::new(), given: 0, begun: 0 }
+    }
+
+    pub fn of(&self) -> &S {
+        &self.of
+    }
+
+    pub fn pipeline(&self) -> Pipeline {
+        self.pipeline.clone()
+    }
+
+    /// How many of these bytes are handed over now, if `may_come` requests may begin in them: up to the last of their beginnings.
+    fn handed_over(&mut self, bytes: &[u8], may_come: usize) -> usize {
+        let mut came = 0;
+        for (at, byte) in bytes.iter().enumerate() {
+            // No piece of it begins like it, so a byte that does not fit begins it or nothing.
+            self.begun = match VERSION.get(self.begun) {
+                Some(next) if next == byte => self.begun + 1,
+                _ => usize::from(VERSION.first() == Some(byte)),
+            };
+            if self.begun == VERSION.len() {
+                (self.begun, came) = (0, came + 1);
+                if came == may_come {
+                    self.came(came, at + 1);
+                    return at + 1;
+                }
+            }
+        }
+        self.came(came, bytes.len());
+        bytes.len()
+    }
+
+    fn came(&mut self, requests: usize, bytes: usize) {
+        self.given += bytes;
+        let ahead = &self.pipeline.0.ahead;
+        ahead.set(ahead.get() + requests);
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Piecemeal<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let is_other = this.pipeline.0.is_other.get();
+        if is_other && this.held.is_empty() {
+            return Pin::new(&mut this.of).poll_read(cx, buffer);
+        }
+        // What was handed over is decoded first.
+        if this.given >= PIECE_BYTES {
+            this.given = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let may_come = if is_other { usize::MAX } else { this.pipeline.may_come() };
+        if may_come == 0 {
+            this.given = 0;
+            *this.pipeline.0.waits.borrow_mut() = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let most = PIECE_BYTES.min(buffer.remaining());
+        if this.held.is_empty() {
+            let mut read = ReadBuf::new(buffer.initialize_unfilled_to(most));
+            if Pin::new(&mut this.of).poll_read(cx, &mut read)?.is_pending() {
+                this.given = 0;
+                return Poll::Pending;
+            }
+            let now = this.handed_over(read.filled(), may_come);
+            this.held.extend_from_slice(read.filled().get(now..).unwrap_or_default());
+            buffer.advance(now);
+        } else {
+            let mut piece = this.held.split_to(most.min(this.held.len()));
+            let later = piece.split_off(this.handed_over(&piece, may_come));
+            buffer.put_slice(&piece);
+            if !later.is_empty() {
+                let rest = std::mem::replace(&mut this.held, later);
+                this.held.extend_from_slice(&rest);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Piecemeal<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().of).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().of).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().of).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().of).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.of.is_write_vectored()
+    }
+}
