@@ -33,7 +33,6 @@ use crate::desks::backup_desk::BackupDesk;
 use crate::desks::doorkeeper::Doorkeeper;
 use crate::desks::invoice_desk::InvoiceDesk;
 use crate::desks::people_desk::PeopleDesk;
-use crate::domain::authorship::Author;
 use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::naming::SITE;
 use crate::domain::problem::FieldProblem;
@@ -64,7 +63,7 @@ use crate::ops::start_watch::StartWatch;
 use crate::store::error::told_remade;
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
-use crate::tls::credentials::Credentials;
+use crate::tls::credentials::{self, Credentials};
 use crate::tls::key_file::{self, IdentityError};
 use crate::wire::frame::{Encoder, Instance};
 
@@ -192,7 +191,8 @@ impl App {
             authors.held(&central, &by);
         }
         let key = mesh_off.is_none().then(|| credentials.clone());
-        ledger.set_authorship(authorship(key, &authors)?);
+        let author = credentials::author(key).map_err(|error| StartError::Server(error.to_string()))?;
+        ledger.set_authorship(Authorship::new(author, Box::new(authors.clone())));
         watch.step("the parts of the program");
         let missed = ledger.storage().missed().clone();
 
@@ -537,15 +537,6 @@ fn identity(data_dir: &Path) -> Result<OwnKey, IdentityError> {
         );
     }
     Ok(OwnKey { credentials: opened.credentials, mesh_off: None })
-}
-
-/// What own events prove their author with, and who judges those of others. The secret stays in the memory of this process. `key`:
-/// none, where there is no usable one: what is written then is given to others unsigned, by this central itself.
-fn authorship(key: Option<Credentials>, authors: &KnownAuthors) -> Result<Authorship, StartError> {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|error| StartError::Server(error.to_string()))?;
-    let author = Author::new(secret, Box::new(key));
-    Ok(Authorship::new(author, Box::new(authors.clone())))
 }
 
 /// The owner of a server, on this thread. What it holds cannot be built twice, so its panic would be fatal.

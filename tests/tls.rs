@@ -148,6 +148,34 @@ fn what_a_replaced_central_wrote_reaches_it_and_who_joins_later() {
 }
 
 #[test]
+fn what_a_central_took_over_from_the_old_program_outlives_its_disk_and_itself() {
+    let mut mesh = secured_mesh(3);
+    let old = mesh.centrals[1].directory().join("subscriptions.json");
+    let lists =
+        (1..=9).map(|n| json!({"id": format!("s-{n}"), "plate_number": format!("29A-777.{n:02}"), "owner_name": "A"}));
+    std::fs::write(&old, json!({"subscriptions": lists.collect::<Vec<_>>()}).to_string()).unwrap();
+    mesh.centrals[1].write_config();
+    assert!(mesh.centrals[1].subcommand("import").arg(&old).output().unwrap().status.success());
+    // Whoever holds it can show whose it is.
+    let mut reader = parkmesh::store::Reader::open(&mesh.centrals[1].data_directory()).unwrap();
+    let (log, _) = reader.heads().unwrap().remove(0);
+    assert!(reader.run(&log, 0, 1).unwrap().unwrap().events[0].contains("opened_by"));
+    drop(reader);
+    let subscriptions = |central: &Central| central.http.get("/api/subscriptions").ok().body["subscriptions"].clone();
+    let imported = |central: &Central| subscriptions(central).as_array().map_or(0, Vec::len);
+    mesh.centrals[0].start();
+    mesh.centrals[1].start();
+    mesh.centrals[1].http.enter("edge-1", "29A12345");
+    eventually("it is held elsewhere", DEADLINE, || imported(&mesh.centrals[0]) == 9);
+    mesh.wait_equal(DEADLINE);
+    // It is gone for good, and another one joins.
+    mesh.centrals[1].kill9();
+    std::fs::remove_dir_all(mesh.centrals[1].data_directory()).unwrap();
+    mesh.centrals[2].start();
+    eventually("the third has it, too", DEADLINE, || imported(&mesh.centrals[2]) == 9);
+}
+
+#[test]
 fn a_stranger_waits_until_a_person_says_yes_or_no() {
     let mut central = Central::secured("central-1");
     central.start();

@@ -65,6 +65,11 @@ impl Authorship {
         Self { author: Some(author), judge: Some(judge), bound: HashMap::default() }
     }
 
+    /// Of a tool that writes, and believes what comes.
+    pub fn unjudging(author: Author) -> Self {
+        Self { author: Some(author), ..Self::default() }
+    }
+
     /// What the own event at this place carries.
     pub fn proof(&mut self, log: &LogId, seq: u64) -> Proof {
         self.author.as_mut().map(|author| author.proof(log, seq)).unwrap_or_default()

@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, Signer, SingleCertAndKey};
 use webpki::EndEntityCert;
 
-use crate::domain::authorship::{OpenedBy, Opener};
+use crate::domain::authorship::{Author, OpenedBy, Opener};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::hex;
 
@@ -91,6 +91,17 @@ impl Opener for Credentials {
         let signature = signer.sign(message).ok()?;
         Some(OpenedBy { certificate: hex(&certificate), signature: hex(&signature) })
     }
+}
+
+/// Who writes the logs of this process: its secret is drawn now, and stays in its memory. `key`: none, where there is no usable one; what is
+/// written then is given to others unsigned, by this central itself.
+///
+/// # Errors
+/// The system has no randomness.
+pub fn author(key: Option<Credentials>) -> Result<Author, getrandom::Error> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret)?;
+    Ok(Author::new(secret, Box::new(key)))
 }
 
 /// Whose signature it is.

@@ -16,6 +16,7 @@ use crate::domain::audit::{self, Act, By};
 use crate::domain::ids::Epoch;
 use crate::domain::time::SiteZone;
 use crate::ledger::Ledger;
+use crate::ledger::authorship::Authorship;
 use crate::ledger::job::{Answer, Hearing, Job, Refusal};
 use crate::ledger::storage::Storage as _;
 use crate::ledger::transaction::TransactionTime;
@@ -23,6 +24,8 @@ use crate::legacy::import::database::{ForeignError, Predecessor};
 use crate::maintenance::{Progress, RebuildFor};
 use crate::store::writer::Writer;
 use crate::store::{DataDir, StoreError};
+use crate::tls::credentials;
+use crate::tls::key_file::{self, IdentityError};
 
 /// A settings file of the old program is no larger, in bytes.
 const MAX_JSON_BYTES: u64 = 64 * 1024 * 1024;
@@ -39,6 +42,11 @@ pub enum ImportError {
     Foreign(#[from] ForeignError),
     #[error("nothing can be written: {0}")]
     NotDurable(String),
+    /// What is written has to show whose it is, or others give it neither back nor on.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error("no random number can be drawn: {0}")]
+    Random(String),
 }
 
 /// What a file is, by its contents.
@@ -151,15 +159,18 @@ pub struct Importer {
 }
 
 impl Importer {
-    /// Opens the data directory, made if it is missing. `now_ms`: the wall clock. `epoch`: random, names the log that the
-    /// import writes.
+    /// Opens the data directory, made if it is missing, with its key, by which others know later whose the imported events are. `now_ms`: the
+    /// wall clock. `epoch`: random, names the log that the import writes.
     ///
     /// # Errors
-    /// [`StoreError`]: the directory is in use (the central runs), the disk fails.
-    pub fn open(data_dir: &Path, site: &RebuildFor, now_ms: i64, epoch: Epoch) -> Result<Self, StoreError> {
+    /// [`ImportError`]: the directory is in use (the central runs), its key is damaged, the disk fails.
+    pub fn open(data_dir: &Path, site: &RebuildFor, now_ms: i64, epoch: Epoch) -> Result<Self, ImportError> {
         let directory = DataDir::open(data_dir)?;
+        let key = key_file::open_or_make(data_dir)?.credentials;
         let writer = Writer::open(&directory, site.zone.clone())?;
-        let ledger = Ledger::open(writer, site.context())?;
+        let mut ledger = Ledger::open(writer, site.context())?;
+        let author = credentials::author(Some(key)).map_err(|error| ImportError::Random(error.to_string()))?;
+        ledger.set_authorship(Authorship::unjudging(author));
         Ok(Self { ledger, site: site.clone(), now_ms, epoch })
     }
 
