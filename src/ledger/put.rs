@@ -19,7 +19,9 @@ const MAX_ANNOUNCED: usize = 16;
 
 impl<S: Storage> Transaction<'_, S> {
     pub(super) fn put_tariff(&mut self, tariff: Tariff) -> Result<Answer, Stop<S::Error>> {
-        let (held, version) = self.settings().tariff_at(self.now.wall_ms);
+        // Where this clock is behind those of the others: what is in force for them is overridden as well.
+        let now_ms = self.now.wall_ms.max(self.now.wall_ms.saturating_sub(self.now.skew_ms.unwrap_or(0)));
+        let (held, version) = self.settings().tariff_at(now_ms);
         if let (true, Some(version)) = (*held == tariff, version) {
             return Ok(Answer::TariffSet { version });
         }
@@ -28,7 +30,16 @@ impl<S: Storage> Transaction<'_, S> {
         } else {
             Body::Tariff(TariffUpdate { tariff })
         };
-        let fact = self.author(self.setting_draft(SettingKind::Tariff, SITE_TARIFF, body))?;
+        let draft = self.setting_draft(SettingKind::Tariff, SITE_TARIFF, body);
+        let in_force = self.settings().announced_in_force(now_ms);
+        let hlc = in_force.map_or(draft.hlc, |(from_ms, hlc)| draft.hlc.max(Hlc::next(from_ms, Some(hlc))));
+        let waiting: Vec<_> = self.settings().announced(now_ms).filter(|(from_ms, ..)| *from_ms <= hlc.ms()).collect();
+        let fact = self.author(Draft { hlc, ..draft })?;
+        // The clock goes on from one that was ahead of these moments: they are announced again, or this would override them before they come.
+        for (from_ms, tariff, _) in waiting {
+            let list = PriceList { valid_from_ms: Some(from_ms), tariff: Some(tariff) };
+            self.author(self.setting_draft(SettingKind::Announced, &from_ms.to_string(), Body::PriceList(list)))?;
+        }
         Ok(Answer::TariffSet { version: fact.id.to_string() })
     }
 

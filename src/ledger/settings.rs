@@ -4,6 +4,7 @@
 //! so not in the writer's time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -213,7 +214,7 @@ impl SharedSettings {
     }
 
     /// The tariff in force at a time and its version: the last that was announced for that time or before, unless another was set
-    /// since it counts.
+    /// since it counts, by somebody who knew of it.
     pub fn tariff_at(&self, at_ms: i64) -> (Arc<Tariff>, Option<String>) {
         self.tariff_with(at_ms, self.tariffs.last_key_value())
     }
@@ -230,17 +231,29 @@ impl SharedSettings {
 
     /// `set`: the tariff that was set last.
     fn tariff_with(&self, at_ms: i64, set: Option<(&SetBy, &TariffJson)>) -> (Arc<Tariff>, Option<String>) {
-        let begun = self.announced.range(..=at_ms).rev();
-        let mut announced = begun.filter_map(|(from_ms, said)| {
-            let Announced { set_by, tariff, .. } = last_said(said)?;
-            Some((*from_ms, set_by, tariff.as_ref()?))
-        });
-        let announced = announced.next();
-        let set_ms = set.map(|(set_by, _)| set_by.hlc.ms());
-        match announced.filter(|(from_ms, ..)| set_ms.is_none_or(|set_ms| set_ms < *from_ms)) {
-            Some((_, set_by, json)) => self.read_or_built_in(Some((set_by, json))),
-            None => self.read_or_built_in(set),
-        }
+        let announced = self.counting(..=at_ms, set).next_back().map(|(_, set_by, json)| (set_by, json));
+        self.read_or_built_in(announced.or(set))
+    }
+
+    /// What is announced for these moments and counts, in order, where `set` was set last: what that does not override, for it was set before
+    /// the moment, or was known to who announced, whatever its clock says of a moment by which that was ahead.
+    fn counting<'a>(
+        &'a self,
+        moments: impl RangeBounds<i64>,
+        set: Option<(&'a SetBy, &TariffJson)>,
+    ) -> impl DoubleEndedIterator<Item = (i64, &'a SetBy, &'a TariffJson)> {
+        let set_by = set.map(|(set_by, _)| set_by);
+        self.announced.range(moments).filter_map(move |(from_ms, said)| {
+            let Announced { set_by: announced_by, tariff, .. } = last_said(said)?;
+            let counts = set_by.is_none_or(|set_by| set_by.hlc.ms() < *from_ms || set_by < announced_by);
+            Some((*from_ms, announced_by, tariff.as_ref().filter(|_| counts)?))
+        })
+    }
+
+    /// The moment and the clock of what was announced and is in force at a time.
+    pub fn announced_in_force(&self, at_ms: i64) -> Option<(i64, Hlc)> {
+        let last = self.counting(..=at_ms, self.tariffs.last_key_value()).next_back();
+        last.map(|(from_ms, set_by, _)| (from_ms, set_by.hlc))
     }
 
     fn read_or_built_in(&self, kept: Option<(&SetBy, &TariffJson)>) -> (Arc<Tariff>, Option<String>) {
@@ -257,19 +270,15 @@ impl SharedSettings {
 
     /// The tariffs that count from a moment after `after_ms` on, in order: that moment, the tariff, its version.
     pub fn announced(&self, after_ms: i64) -> impl Iterator<Item = (i64, Tariff, String)> {
-        let ahead = self.announced.range(after_ms.saturating_add(1)..);
+        let ahead = self.counting(after_ms.saturating_add(1).., self.tariffs.last_key_value());
         let read = |json: &TariffJson| serde_json::from_str(json).ok();
-        ahead.filter_map(move |(from_ms, said)| {
-            let Announced { set_by, tariff, .. } = last_said(said)?;
-            Some((*from_ms, read(tariff.as_ref()?)?, set_by.version()))
-        })
+        ahead.filter_map(move |(from_ms, set_by, json)| Some((from_ms, read(json)?, set_by.version())))
     }
 
     /// For how many moments after `after_ms` a central announced the tariff that counts.
     pub fn announced_by(&self, author: &CentralId, after_ms: i64) -> usize {
-        let ahead = self.announced.range(after_ms.saturating_add(1)..);
-        let last = ahead.filter_map(|(_, said)| last_said(said));
-        last.filter(|said| said.tariff.is_some() && said.set_by.at.log.central == *author).count()
+        let ahead = self.counting(after_ms.saturating_add(1).., self.tariffs.last_key_value());
+        ahead.filter(|(_, set_by, _)| set_by.at.log.central == *author).count()
     }
 
     /// Whether what was said of a moment at `set_by` is later than what is held of it by that central, and one to be kept.
@@ -435,9 +444,12 @@ impl SharedSettings {
         ids.iter().find(active).map(String::as_str)
     }
 
-    /// The clock of what is held about an id: a new event about it must be later.
+    /// The clock of what is held about an id: a new event about it must be later. Who announces a tariff knows the one that was set last,
+    /// too.
     pub fn clock_of(&self, kind: SettingKind, id: &str) -> Option<Hlc> {
-        self.set_by(kind, id).map(|set_by| set_by.hlc)
+        let set_last = self.tariffs.last_key_value().filter(|_| kind == SettingKind::Announced);
+        let known = self.set_by(kind, id).into_iter().chain(set_last.map(|(set_by, _)| set_by));
+        known.map(|set_by| set_by.hlc).max()
     }
 
     fn set_by(&self, kind: SettingKind, id: &str) -> Option<&SetBy> {

@@ -117,6 +117,78 @@ fn an_announcement_is_replaced_withdrawn_and_bounded() {
     check(&mut central);
 }
 
+/// What is announced, by moments, and what is in force now, at each of two that hold the same.
+fn prices(centrals: [&mut Central; 2]) -> (Vec<i64>, Tariff) {
+    let [one, other] = centrals;
+    other.hear(one);
+    one.hear(other);
+    let [of_one, of_other] = [one, other].map(|central| {
+        let (settings, now_ms) = (central.ledger.settings(), central.wall_ms());
+        let announced: Vec<i64> = settings.announced(now_ms).map(|(from_ms, ..)| from_ms).collect();
+        (announced, Tariff::clone(&settings.tariff_at(now_ms).0))
+    });
+    assert_eq!(of_one, of_other, "both go by the same");
+    of_one
+}
+
+#[test]
+fn a_tariff_set_by_a_clock_that_was_ahead_overrides_nothing_that_is_announced_later() {
+    let (mut first, mut second) = (Central::new(0), Central::new(1));
+    first.clock_offset_ms = 2 * DAY_MS;
+    version(first.ask(Job::PutTariff(per_visit(20_000))));
+    first.clock_offset_ms = 0;
+    let (from_ms, next_ms) = (START_MS + 10 * HOUR_MS, START_MS + 20 * HOUR_MS);
+    version(first.ask(announce(from_ms, Some(per_visit(30_000)))));
+    assert_eq!(prices([&mut first, &mut second]), (vec![from_ms], per_visit(20_000)));
+    // Its clock goes on from that of the one before; and what another central announced waits as well.
+    version(second.ask(announce(next_ms, Some(per_visit(40_000)))));
+    first.hear(&mut second);
+    version(first.ask(Job::PutTariff(per_visit(21_000))));
+    assert_eq!(prices([&mut first, &mut second]), (vec![from_ms, next_ms], per_visit(21_000)));
+    let mut first = first.restart();
+    for (at_ms, ahead, price) in [(from_ms, vec![next_ms], 30_000), (next_ms, vec![], 40_000)] {
+        (first.now_ms, second.now_ms) = (at_ms, at_ms);
+        assert_eq!(prices([&mut first, &mut second]), (ahead, per_visit(price)));
+    }
+    // What is put in force now is, whatever the clocks of what was before.
+    version(second.ask(Job::PutTariff(per_visit(50_000))));
+    assert_eq!(prices([&mut first, &mut second]), (vec![], per_visit(50_000)));
+    (first.now_ms, second.now_ms) = (next_ms + 5 * DAY_MS, next_ms + 5 * DAY_MS);
+    assert_eq!(prices([&mut first, &mut second]), (vec![], per_visit(50_000)));
+    check(&mut first);
+}
+
+#[test]
+fn an_announcement_that_is_overridden_before_its_moment_is_not_shown_as_one_that_waits() {
+    let (mut first, mut second) = (Central::new(0), Central::new(1));
+    let from_ms = START_MS + 10 * HOUR_MS;
+    version(first.ask(announce(from_ms, Some(per_visit(30_000)))));
+    // Who knows of none sets another when his clock is past that moment.
+    second.clock_offset_ms = DAY_MS;
+    version(second.ask(Job::PutTariff(per_visit(20_000))));
+    second.clock_offset_ms = 0;
+    assert_eq!(prices([&mut first, &mut second]), (vec![], per_visit(20_000)));
+    // Said again, it comes.
+    version(first.ask(announce(from_ms, Some(per_visit(30_000)))));
+    assert_eq!(prices([&mut first, &mut second]), (vec![from_ms], per_visit(20_000)));
+    (first.now_ms, second.now_ms) = (from_ms, from_ms);
+    assert_eq!(prices([&mut first, &mut second]), (vec![], per_visit(30_000)));
+}
+
+#[test]
+fn a_tariff_put_where_the_clock_is_behind_overrides_what_is_in_force_for_all_others() {
+    let (mut first, mut second) = (Central::new(0), Central::new(1));
+    let from_ms = START_MS + DAY_MS;
+    version(first.ask(announce(from_ms, Some(per_visit(30_000)))));
+    second.hear(&mut first);
+    (second.clock_offset_ms, second.skew_ms) = (-5 * MINUTE_MS, Some(-5 * MINUTE_MS));
+    (first.now_ms, second.now_ms) = (from_ms + MINUTE_MS, from_ms + MINUTE_MS);
+    version(second.ask(Job::PutTariff(per_visit(10_000))));
+    assert_eq!(prices([&mut first, &mut second]), (vec![], per_visit(10_000)));
+    (first.now_ms, second.now_ms) = (from_ms + HOUR_MS, from_ms + HOUR_MS);
+    assert_eq!(prices([&mut first, &mut second]), (vec![], per_visit(10_000)));
+}
+
 #[test]
 fn a_list_is_written_as_one_and_an_hourly_tariff_as_ever() {
     let mut central = Central::new(0);
