@@ -11,6 +11,7 @@
 mod common;
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use common::central::{API_PORT, P2P_PORT};
@@ -413,6 +414,44 @@ fn two_of_ours_make_one_fact_of_what_both_hear() {
     for row in history.rows() {
         assert!(row["anomalies"].as_array().unwrap().is_empty(), "{row}");
     }
+}
+
+/// It says a removal once, and just then the disk may take nothing.
+#[test]
+fn a_removal_said_while_nothing_can_be_written_is_made_as_soon_as_it_can() {
+    let mut ours = Central::new("central-1");
+    ours.run_by(&["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"]);
+    let mut old = OldCentral::new("central-2", true);
+    know(&mut ours, &old, true);
+    ours.start();
+    old.start(&address(&ours, true));
+    wait_linked(&ours, &old);
+    let [first, second] = ["29A10000", "29A20000"].map(|plate| old.enter(plate));
+    wait_same(&ours, &old);
+    old.stop();
+    old.restart();
+    wait_linked(&ours, &old);
+    eventually("it has told its row numbers", PATIENCE, || {
+        old.edit(&first, Some("29A10001"));
+        ours.http.rows_of("29A10001").len() == 1
+    });
+    // As a full disk refuses: no file may be longer.
+    let longest_file = |limit: &str| {
+        let limit = format!("--fsize={limit}:unlimited");
+        let set = Command::new("prlimit").args(["--pid", &ours.pid().to_string(), &limit]).status();
+        assert!(set.expect("prlimit").success());
+    };
+    let failed = || {
+        let counted = ours.http.get("/metrics").text;
+        let line = counted.lines().find_map(|line| line.strip_prefix("parkmesh_commits_failed_total "));
+        line.expect("it is counted").parse::<u64>().unwrap()
+    };
+    longest_file("1");
+    let before = failed();
+    old.edit(&second, None);
+    eventually("it cannot be written", PATIENCE, || failed() > before);
+    longest_file("unlimited");
+    eventually("it is removed here", PATIENCE, || ours.http.rows_of("29A20000")[0]["status"] == "VOID");
 }
 
 /// It knows rows by its own numbers, which are not ours.

@@ -14,7 +14,6 @@ use log::{info, warn};
 
 use crate::actors::db_reader::Readers;
 use crate::actors::db_writer::{DbWriter, Decide, Remember};
-use crate::actors::supervise;
 use crate::config::model::{DEFAULT_API_PORT, PeerCentral};
 use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::event::{Body, Event};
@@ -336,7 +335,7 @@ impl LegacyLink {
             match output {
                 LegacyOutput::Send(text) => self.write(text),
                 LegacyOutput::Hear(statements) => self.hear(statements, context),
-                LegacyOutput::Change { stay_id, corrected } => self.change(stay_id, corrected),
+                LegacyOutput::Change { stay_id, corrected } => self.change(stay_id, corrected, context),
                 LegacyOutput::Unusable(reason) => {
                     if !self.said.is_news("", &reason, Instant::now()) {
                         continue;
@@ -470,28 +469,30 @@ impl LegacyLink {
         }));
     }
 
-    fn change(&self, stay_id: String, corrected: Option<(PlateId, String)>) {
+    /// Makes the change it made. It says that only once, too.
+    fn change(&self, stay_id: String, corrected: Option<(PlateId, String)>, context: &mut Context<Self>) {
         let reason = format!("sửa ở / changed at {}", self.name());
-        let job = match corrected {
+        let job = match corrected.clone() {
             Some((plate, view)) => Job::Correct(CorrectStay {
-                stay_id,
+                stay_id: stay_id.clone(),
                 plate: Some(plate),
                 plate_view: Some(view),
                 reason,
                 ..CorrectStay::default()
             }),
-            None => Job::Void(VoidStay { stay_id, reason }),
+            None => Job::Void(VoidStay { stay_id: stay_id.clone(), reason }),
         };
         let (decide, outcome) = Decide::new(job.by(Doer::new(DoerKind::Predecessor, self.name().as_str())));
         self.around.writer.do_send(decide);
-        let peer = self.name().clone();
-        supervise::spawn(async move {
-            if let Ok(Err(refusal)) = outcome.await
-                && !matches!(refusal, Refusal::Unchanged | Refusal::AlreadyVoid)
-            {
-                warn!(event = "legacy_unusable", peer = peer.as_str(), reason:% = refusal; "a predecessor changed something that cannot be changed here");
+        context.spawn(wrap_future::<_, Self>(outcome).map(move |outcome, link, context| match outcome {
+            Ok(Ok(_) | Err(Refusal::Unchanged | Refusal::AlreadyVoid)) => {}
+            Ok(Err(Refusal::NotDurable(_))) | Err(_) => {
+                context.run_later(AGAIN, move |link, context| link.change(stay_id, corrected, context));
             }
-        });
+            Ok(Err(refusal)) => {
+                warn!(event = "legacy_unusable", peer = link.name().as_str(), reason:% = refusal; "a predecessor changed something that cannot be changed here");
+            }
+        }));
     }
 }
 
