@@ -201,6 +201,10 @@ fn what_was_not_answered_is_told_again_as_it_was_and_no_gate_waits() {
     central.kill9();
     central.start();
     eventually("they wait after a kill, too", DEADLINE, || state(&central)["waiting"] == 5);
+    // Under another id nobody would tell of them.
+    let other_id = json!({"this_central": {"id": "central-9"}});
+    let refused = central.http.put("/api/p2p/config", &other_id).refused(400);
+    assert!(refused.text.contains("invoices_wait") && refused.text.contains("this_central.id"), "{}", refused.text);
     answers_all(&receiver, &program);
     receiver.revive();
     for plate in &plates {
@@ -213,6 +217,8 @@ fn what_was_not_answered_is_told_again_as_it_was_and_no_gate_waits() {
     // In the order of the log.
     let order: Vec<_> = heard[heard.len() - 5..].iter().map(|one| one.body["plate_id"].as_str().unwrap()).collect();
     assert_eq!(order, plates);
+    eventually("none waits", DEADLINE, || state(&central)["waiting"] == 0);
+    central.http.put("/api/p2p/config", &other_id).ok();
 }
 
 #[test]
