@@ -73,7 +73,8 @@ async function showAccount({ anew = false } = {}) {
   // For who sets up programs, not for who stands at a gate.
   at("documents").hidden = !account.may_administer;
   put(link, account.kind === "person" ? account.name : t("common.login"));
-  if (account.security.reads === "login" && account.kind === "nobody" && page !== "login") location.replace(link.href);
+  // Whoever changed that is not taken away from what is said of it.
+  if (!anew && account.security.reads === "login" && account.kind === "nobody" && page !== "login") location.replace(link.href);
   showFreshness();
 }
 
