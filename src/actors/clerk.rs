@@ -19,7 +19,7 @@ use crate::config::model::Config;
 use crate::desks::invoice_desk::{InvoiceDesk, InvoicePost, InvoiceQueue, InvoiceState};
 use crate::domain::ids::FactId;
 use crate::domain::naming::SITE;
-use crate::ledger::job::Job;
+use crate::ledger::job::{Job, Refusal};
 use crate::ledger::storage::EventRef;
 use crate::ops::clock::Clock;
 use crate::ops::metrics::Metrics;
@@ -139,8 +139,7 @@ impl ClerkContext {
                     self.writer.do_send(decide);
                     // What could not be written is heard again, and answered as before.
                     let written = outcome.await.map_err(|_| NotTold::Yet("the answer could not be written".to_owned()));
-                    let written =
-                        written.and_then(|outcome| outcome.map_err(|refusal| NotTold::Ever(refusal.to_string())));
+                    let written = written.and_then(|outcome| outcome.map_err(unwritten));
                     if let Err(reason) = written {
                         let said = reason.to_string();
                         queue.failed(Some(post), reason, random(), Instant::now());
@@ -180,6 +179,14 @@ impl ClerkContext {
         let site = self.held.borrow().settings.name(SITE).unwrap_or(&config.site.name).to_owned();
         let central = config.this_central.id.as_str();
         Ok(Some(InvoicePost::of(exit, &due, &config.site.time_zone, central, &site)))
+    }
+}
+
+/// Why an answer is not kept. What the disk did not take the program has heard: it is told the very same again until it is written.
+fn unwritten(refusal: Refusal) -> NotTold {
+    match refusal {
+        Refusal::NotDurable(_) => NotTold::Yet(refusal.to_string()),
+        _ => NotTold::Ever(refusal.to_string()),
     }
 }
 

@@ -149,7 +149,7 @@ impl LogHead {
 }
 
 /// What earlier rescues left beside the database that may hold what is nowhere else, by how its name begins, and what to do.
-const LEFTOVERS: [(&str, &str); 5] = [
+const LEFTOVERS: [(&str, &str); 6] = [
     (
         "central.db.damaged",
         "it is the database as it was when pages of it could not be read, and the one in use was written from it: once a check of that \
@@ -173,6 +173,11 @@ const LEFTOVERS: [(&str, &str); 5] = [
         "central.db-wal.damaged",
         "it is a log that could not be read to its end: if the cars of that time are all there, or came back from the other \
          centrals, remove it",
+    ),
+    (
+        "central.db-wal.recovered",
+        "it is the log from which the database, which was gone, was made anew: if the cars inside are those of this central, remove it; else \
+         stop, move central.db away and give the log the name central.db-wal",
     ),
 ];
 
@@ -326,43 +331,54 @@ impl Tried {
 /// The database, made anew of a log that holds all of its pages; where the log lies now. A log that was begun anew since the
 /// database was made lacks what was copied before.
 fn recover(directory: &DataDir) -> Result<PathBuf, String> {
+    let result = made_of_log(directory).and_then(|renames| {
+        drop(fs::remove_file(index_of(&directory.database())));
+        for (from, to) in &renames {
+            rename(directory, from, to).map_err(|error| error.to_string())?;
+        }
+        let [_, (_, kept)] = renames;
+        Ok(kept)
+    });
+    drop(fs::remove_dir_all(directory.path().join(SCRATCH)));
+    result
+}
+
+/// Makes it beside, and gives what gets which name in the end, in this order: after a power cut between them the database is there, and the
+/// log is tried on it once more.
+fn made_of_log(directory: &DataDir) -> Result<[(PathBuf, PathBuf); 2], String> {
     let said = |error: &dyn std::fmt::Display| error.to_string();
     let (database, scratch) = (directory.database(), directory.path().join(SCRATCH));
     let log = log_of(&database);
     drop(fs::remove_dir_all(&scratch));
-    let tried = || -> Result<PathBuf, String> {
-        fs::create_dir(&scratch).map_err(|error| said(&error))?;
-        let made = scratch.join(DATABASE_FILE);
-        fs::copy(&log, log_of(&made)).map_err(|error| said(&error))?;
-        // One empty page: SQLite then takes the log for its own, and each page that is not in there for damage.
-        let page = vec![0; usize::try_from(PAGE_BYTES).unwrap_or(4096)];
-        fs::write(&made, page).map_err(|error| said(&error))?;
-        let connection = Connection::open(&made).map_err(|error| said(&error))?;
-        let version = schema::check_version(&connection, &made).map_err(|error| said(&error))?;
-        let check: String =
-            connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0)).map_err(|error| said(&error))?;
-        if version == 0 || check != "ok" {
-            return Err(format!("it does not hold all of the database ({check})"));
-        }
-        connection.close().map_err(|(_, error)| said(&error))?;
-        Ok(made)
-    };
-    let result = tried().and_then(|made| {
-        let kept = put_aside(directory, &log, "recovered").map_err(|error| said(&error))?;
-        drop(fs::remove_file(index_of(&database)));
-        fs::rename(&made, &database).map_err(|error| said(&error))?;
-        directory.sync().map_err(|error| said(&error))?;
-        Ok(kept)
-    });
-    drop(fs::remove_dir_all(&scratch));
-    result
+    fs::create_dir(&scratch).map_err(|error| said(&error))?;
+    let made = scratch.join(DATABASE_FILE);
+    fs::copy(&log, log_of(&made)).map_err(|error| said(&error))?;
+    // One empty page: SQLite then takes the log for its own, and each page that is not in there for damage.
+    let page = vec![0; usize::try_from(PAGE_BYTES).unwrap_or(4096)];
+    fs::write(&made, page).map_err(|error| said(&error))?;
+    let connection = Connection::open(&made).map_err(|error| said(&error))?;
+    let version = schema::check_version(&connection, &made).map_err(|error| said(&error))?;
+    let check: String =
+        connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0)).map_err(|error| said(&error))?;
+    if version == 0 || check != "ok" {
+        return Err(format!("it does not hold all of the database ({check})"));
+    }
+    // A close that cannot copy all of it into the database says nothing.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).map_err(|error| said(&error))?;
+    connection.close().map_err(|(_, error)| said(&error))?;
+    let kept = aside(&log, "recovered");
+    Ok([(made, database), (log, kept)])
 }
 
 fn put_aside(directory: &DataDir, path: &Path, word: &str) -> Result<PathBuf, StoreError> {
     let kept = aside(path, word);
-    fs::rename(path, &kept).map_err(|source| StoreError::Directory { path: kept.clone(), source })?;
-    directory.sync()?;
+    rename(directory, path, &kept)?;
     Ok(kept)
+}
+
+fn rename(directory: &DataDir, from: &Path, to: &Path) -> Result<(), StoreError> {
+    fs::rename(from, to).map_err(|source| StoreError::Directory { path: to.to_owned(), source })?;
+    directory.sync()
 }
 
 /// What the index of the log said when its run ended: SQLite writes it after the log is on the disk.
