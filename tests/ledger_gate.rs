@@ -11,6 +11,8 @@ mod amending;
 mod closing;
 #[path = "ledger_gate/doubtful.rs"]
 mod doubtful;
+#[path = "ledger_gate/drawers.rs"]
+mod drawers;
 #[path = "ledger_gate/durability.rs"]
 mod durability;
 #[path = "ledger_gate/facts.rs"]

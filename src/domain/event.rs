@@ -213,12 +213,35 @@ impl Entry {
     }
 }
 
+/// What the request id of a passage begins with that tells of which car an opening was. No gate's id is like that.
+const READING: &str = "\u{1}read ";
+
+/// The request id of the passage that tells of which car an opening was, so that it is told once.
+pub fn reading_of(opening: &FactId) -> String {
+    format!("{READING}{opening}")
+}
+
+/// The opening that a passage with this request id tells the car of.
+pub fn opening_read(request_id: &str) -> Option<FactId> {
+    request_id.strip_prefix(READING)?.parse().ok()
+}
+
 impl Exit {
     /// The exit it is written anew in place of, as one of another car. Its request id says so, and who writes it doubts its fee: a gate's own
     /// ids may look alike, such as hashes in hex.
     pub fn in_place_of(&self) -> Option<FactId> {
         let is_doubted = self.doubts.iter().any(|doubt| doubt == Anomaly::FeeUncertain.name());
         self.request_id.as_deref().filter(|_| is_doubted)?.parse().ok()
+    }
+
+    /// The opening for a car nobody could read that it tells the car of.
+    pub fn opening_read(&self) -> Option<FactId> {
+        opening_read(self.request_id.as_deref()?)
+    }
+
+    /// What had told its passage: the exit it is in place of, or the opening it reads.
+    pub fn says_again(&self) -> Option<FactId> {
+        self.in_place_of().or_else(|| self.opening_read())
     }
 
     /// An exit from the stay that is the event's `event_id`, of which nothing more is known.

@@ -7,18 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::anomaly::Anomaly;
 use crate::domain::direction::Direction;
-use crate::domain::event::{Body, Correction, Draft, Entry, Exit, RightFee, RightMethod, Void};
+use crate::domain::event::{Body, Correction, Draft, Entry, Exit, RightFee, RightMethod, Void, reading_of};
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::money::Vnd;
 use crate::domain::payment::{Method, Paid, total_of};
 use crate::domain::plate::{self, PlateId};
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::shift::MoneyChange;
-use crate::domain::stay::{Account, Fact, Outcome, Taking, account, account_beside, paid_as_corrected};
+use crate::domain::stay::{Account, Fact, Outcome, Taking, ToldThere, account, account_beside, paid_as_corrected};
 use crate::domain::time::duration_text;
 use crate::domain::told::payment::ToldPaid;
 
-use super::apply::reading_of;
 use super::charge::{Charge, taken};
 use super::component::{self, Component};
 use super::job::{Answer, CorrectStay, Refusal, VoidStay};
@@ -297,7 +296,7 @@ impl<S: Storage> Transaction<'_, S> {
         };
         // What others alone said is in no drawer until the central of the gate says it, too.
         let is_of_gate = |taking: &Taking| taking.central == self.context.central.as_str();
-        let is_told = taking.is_none_or(|taking| !is_of_gate(&taking) || taking.told_there == Some(before));
+        let is_told = taking.is_none_or(|taking| !is_of_gate(&taking) || taking.told_there == ToldThere::Fee(before));
         Ok((before != fee || !is_told).then_some((name, RightFee { exit, before, fee })))
     }
 

@@ -5,7 +5,7 @@
 //! Everything else is left to [`super::refold`].
 
 use crate::domain::direction::Direction;
-use crate::domain::event::{Body, Entry, Event, Exit, PriceList};
+use crate::domain::event::{Body, Entry, Event, PriceList, opening_read, reading_of};
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::plate::PlateId;
 use crate::domain::row::StayRow;
@@ -19,19 +19,6 @@ use super::runs::UNKNOWN_TYPE;
 use super::settings::{AnnouncedChange, SetBy, setting_hash};
 use super::storage::{EventRef, Setting, SettingKind, Storage};
 use super::transaction::Transaction;
-
-/// Begins the request of a passage that tells whose an opening was; gates cannot send it.
-const READING: &str = "\u{1}read ";
-
-/// The request of the passage that tells whose an opening was: whoever else tells it in a cut tells the same.
-pub(super) fn reading_of(opening: &FactId) -> String {
-    format!("{READING}{opening}")
-}
-
-/// The opening an exit tells the car of.
-pub(super) fn opening_read(exit: &Exit) -> Option<FactId> {
-    exit.request_id.as_deref()?.strip_prefix(READING)?.parse().ok()
-}
 
 /// Why an opening for a car that could not be read is set aside.
 pub const UNREAD: &str = "unread";
@@ -65,8 +52,8 @@ impl<S: Storage> Transaction<'_, S> {
         let is_first = copy.is_none();
         let plain = match &event.body {
             Body::Entry(entry) => is_first && self.enter_plainly(fact, entry, newest_of_all)?,
-            // One that is written anew is found by the one it is in place of, too.
-            Body::Exit(exit) => is_first && exit.in_place_of().is_none() && self.exit_plainly(fact, newest_of_all)?,
+            // One that says again what was told before is found by that, too.
+            Body::Exit(exit) => is_first && exit.says_again().is_none() && self.exit_plainly(fact, newest_of_all)?,
             Body::Confirmed(_) => is_first && self.confirm_plainly(fact, newest_of_all)?,
             Body::Correction(_) | Body::Void(_) => false,
             Body::Tariff(_) | Body::PriceList(_) | Body::Subscription(_) | Body::Central(_) | Body::Naming(_) => {
@@ -106,8 +93,7 @@ impl<S: Storage> Transaction<'_, S> {
 
     /// A passage that tells which car it was that could not be read: the opening has its plate and stands for itself no more.
     pub(super) fn settle_opening(&mut self, request_id: &str) -> Result<(), S::Error> {
-        let read = request_id.strip_prefix(READING).and_then(|id| id.parse().ok());
-        let Some(FactId::Authored { log, seq }) = read else { return Ok(()) };
+        let Some(FactId::Authored { log, seq }) = opening_read(request_id) else { return Ok(()) };
         let at = EventRef { log, seq };
         let Some(fact) = self.read()?.fact(&at)? else { return Ok(()) };
         if matches!(fact.event.body, Body::Unread(_)) && self.write()?.release(&at)? {

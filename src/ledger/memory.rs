@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 
-use super::sheet::{self, AtGate, Books, ChangeLine, GateName, Reckoning, Span, TakingLine, holds};
+use super::sheet::{self, AtGate, Books, ChangeLine, GateName, Reckoning, Span, TakenWhere, TakingLine, holds};
 use super::storage::{
     DirtyFact, EventRef, Loaded, Lookup, LooseFact, Rows, Setting, SettingKind, Shift, Storage, StoredStay, Summary,
     Tables, TotalChange, TotalKey,
@@ -725,7 +725,7 @@ impl Books for MemoryStorage {
         let is_there = |taking: &&Taking| at.is_none_or(|at| at == (taking.central.as_str(), taking.edge_id.as_str()));
         let of_gate = self.takings.values().filter(is_there).filter(|taking| holds(within, taking.exit_ms));
         for taking in of_gate.cloned().collect::<Vec<_>>() {
-            let most = sheet::vouched(self, &taking.central, &taking.fact)?;
+            let told_there = sheet::vouched(self, TakenWhere::of(&taking), taking.told_there, &taking.fact)?;
             each(TakingLine {
                 central: &taking.central,
                 edge_id: &taking.edge_id,
@@ -738,7 +738,7 @@ impl Books for MemoryStorage {
                 excess: taking.excess.0,
                 place: place(&taking.fact),
                 exits: 1,
-                told_there: most.map(|most| taking.told_there.map_or(most, |told| told.0).min(taking.fee.0)),
+                told_there: told_there.map(|told| told.min(taking.fee.0)),
             });
         }
         Ok(())

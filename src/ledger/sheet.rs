@@ -4,15 +4,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::direction::Direction;
-use crate::domain::event::{Body, Event};
+use crate::domain::event::{Body, Correction, Event};
 use crate::domain::ids::{FactId, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::payment::{Method, counted};
 use crate::domain::shift::{Counted, ShiftClosed, ShiftFigures, is_of, span};
-use crate::domain::stay::{Fact, Taking};
+use crate::domain::stay::{Fact, Taking, ToldThere};
 use crate::domain::time::{QUARTER_MS, quarter};
 
-use super::apply::opening_read;
 use super::storage::Shift;
 
 /// What was taken at one exit, as it is kept.
@@ -87,26 +86,11 @@ pub struct Reckoning {
 
 /// What an exit says again that its gate had told: the exit it is in place of, or the opening of a car nobody could read.
 pub fn told_before(exit: &Event) -> Option<FactId> {
-    let Body::Exit(exit) = &exit.body else { return None };
-    exit.in_place_of().or_else(|| opening_read(exit))
+    if let Body::Exit(exit) = &exit.body { exit.says_again() } else { None }
 }
 
-/// What was taken by what was `told` of an exit that is written `anew`: at that gate and moment, by the same person, as the central of the gate says itself.
-/// Who finds out whose car it was moves no money. `None`: it says nothing that was told there.
-fn restated(anew: &Fact, told: &Fact) -> Option<Vnd> {
-    let Body::Exit(exit) = &anew.event.body else { return None };
-    let taking = Taking::of(anew, exit, exit.fee);
-    let before = match &told.event.body {
-        Body::Exit(exit) => Taking::of(told, exit, exit.fee),
-        Body::Unread(opening) if opening.direction == Direction::Exit => Taking::of_opening(&told.event, opening),
-        _ => return None,
-    };
-    let is_same = taking.central == before.central
-        && taking.edge_id == before.edge_id
-        && taking.exit_ms == before.exit_ms
-        && taking.told_apart.by == before.told_apart.by;
-    (is_same && told.event.log.central.as_str() == before.central).then_some(before.fee)
-}
+/// Most exits in place of each other that are followed to what told their passage.
+const MOST_SAID_AGAIN: usize = 32;
 
 /// What is kept of shifts and money. Times are Unix ms.
 pub trait Books {
@@ -156,32 +140,63 @@ pub trait Books {
     ) -> Result<Vec<ChangeLine<Self::Log>>, Self::Error>;
 }
 
-/// How much at most the `central` of a gate says itself was taken at an exit, VND. `None`: it told no such exit, another alone does.
+/// Where, when and by whom something was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TakenWhere<'t> {
+    pub central: &'t str,
+    pub edge_id: &'t str,
+    pub exit_ms: i64,
+    pub taken_by: &'t str,
+}
+
+/// How much at most of what was taken at an exit the central of its gate says itself, VND: what the fold found, which does not know which central heard what
+/// a predecessor told, nor what an opening for a car nobody could read told. `None`: that central told no such passage.
 ///
 /// # Errors
 /// Those of the books, here and below.
-pub fn vouched<B: Books>(books: &mut B, central: &str, exit: &FactId) -> Result<Option<i64>, B::Error> {
-    if let FactId::Authored { log, .. } = exit
-        && log.central.as_str() == central
-    {
-        return Ok(Some(i64::MAX));
-    }
-    let telling = books.copies_of(exit)?;
-    let is_told_there = |fact: &Fact| fact.event.log.central.as_str() == central;
-    // What cannot be read says nothing else.
-    if telling.is_empty() || telling.iter().any(is_told_there) {
-        return Ok(Some(i64::MAX));
-    }
-    for (anew, before) in telling.iter().filter_map(|anew| Some((anew, told_before(&anew.event)?))) {
-        for told in books.copies_of(&before)? {
-            if let Some(fee) = restated(anew, &told)
-                && !books.is_taken(told.event.timestamp_ms, &before)?
-            {
-                return Ok(Some(fee.0));
-            }
+pub fn vouched<B: Books>(
+    books: &mut B,
+    at: TakenWhere<'_>,
+    found: ToldThere,
+    exit: &FactId,
+) -> Result<Option<i64>, B::Error> {
+    let told = match found {
+        ToldThere::Nothing => return Ok(None),
+        ToldThere::Fee(fee) => Some(fee.0),
+        ToldThere::AsOpened => None,
+    };
+    let is_own = |log: &LogId| log.central.as_str() == at.central;
+    let mut said = exit.clone();
+    for _ in 0..MOST_SAID_AGAIN {
+        if told.is_some() && matches!(&said, FactId::Authored { log, .. } if is_own(log)) {
+            break;
         }
+        let telling = books.copies_of(&said)?;
+        let own = telling.iter().find(|fact| is_own(&fact.event.log));
+        if let (None, Some((fact, Body::Unread(opening)))) = (told, own.map(|fact| (fact, &fact.event.body))) {
+            let before = Taking::of_opening(&fact.event, opening);
+            let is_same = opening.direction == Direction::Exit && at == TakenWhere::of(&before);
+            let is_taken = books.is_taken(before.exit_ms, &said)?;
+            return Ok((is_same && !is_taken).then_some(before.fee.0));
+        }
+        // What cannot be read says nothing else.
+        if own.is_some() || telling.is_empty() {
+            break;
+        }
+        if matches!(said, FactId::Heard(_)) {
+            return Ok(None);
+        }
+        let Some(before) = telling.iter().find_map(|fact| told_before(&fact.event)) else { break };
+        said = before;
     }
-    Ok(None)
+    Ok(told)
+}
+
+impl<'t> TakenWhere<'t> {
+    pub fn of(taking: &'t Taking) -> Self {
+        let Taking { central, edge_id, exit_ms, told_apart, .. } = taking;
+        Self { central, edge_id, exit_ms: *exit_ms, taken_by: &told_apart.by }
+    }
 }
 
 /// From when until before when things belong to a shift.
@@ -399,6 +414,51 @@ pub fn all_figures<B: Books>(books: &mut B, shifts: &[Shift]) -> Result<Vec<Reck
     Ok(all)
 }
 
+/// What each of some changes makes of what the drawers answer for: no more than the central of the gate says. So what another central adds to that moves
+/// nothing, but for what others took off before, and is left out; the next word of that central moves by what it is to what counted, whatever others said meanwhile.
+pub fn moved<B: Books>(
+    books: &mut B,
+    mut changes: Vec<ChangeLine<B::Log>>,
+) -> Result<Vec<ChangeLine<B::Log>>, B::Error> {
+    changes.sort_by(|a, b| (a.at_ms, &a.place).cmp(&(b.at_ms, &b.place)));
+    // By the event of the exit: by how much what its gate says is more than what counts, VND, below 0: less; and the same before that last said less.
+    let mut withheld = BTreeMap::new();
+    let mut all_moved = Vec::with_capacity(changes.len());
+    for mut change in changes {
+        let (log, exit) = (books.log(change.place.0.clone())?, change.exit.clone());
+        let is_own = log.central.as_str() == change.central;
+        let (before, once): (i64, i64) = withheld.get(&exit).copied().unwrap_or_default();
+        let of_correction = FactId::Authored { log, seq: change.place.1 };
+        let corrected = if change.change >= 0 { correction(books, &of_correction)? } else { None };
+        let undone = corrected.as_ref().map_or(&[][..], |said| &said.undoes);
+        let is_of_way_alone = corrected.as_ref().is_some_and(|said| said.right_fee.is_none() && undone.is_empty());
+        let is_word_of_gate =
+            |void: &FactId| matches!(void, FactId::Authored { log, .. } if log.central.as_str() == change.central);
+        let now = match (is_own, undone.is_empty()) {
+            _ if is_of_way_alone => (before, once),
+            (true, false) if undone.iter().any(is_word_of_gate) => (once, once),
+            (true, true) => (0, if change.change < 0 { before } else { once }),
+            _ => (before.saturating_sub(change.change), once),
+        };
+        withheld.insert(exit, now);
+        // An exit that is written anew stands behind what removes the one it is in place of.
+        withheld.insert(Some((change.place.0.clone(), change.place.1 + 1)), (before, once));
+        let said = change.change;
+        change.change = said.saturating_add(now.0.min(0)).saturating_sub(before.min(0));
+        // One that says how it was paid changes nothing of what was taken, and is kept.
+        if said == 0 || change.change != 0 {
+            all_moved.push(change);
+        }
+    }
+    Ok(all_moved)
+}
+
+/// `None`: it is none.
+fn correction<B: Books>(books: &mut B, fact: &FactId) -> Result<Option<Correction>, B::Error> {
+    let said = books.copies_of(fact)?.into_iter().next();
+    Ok(said.and_then(|fact| if let Body::Correction(said) = &fact.event.body { Some(said.clone()) } else { None }))
+}
+
 /// What belongs to a closed shift and was not known when it was closed: events of exits, and changes of exits that were counted.
 #[derive(Debug)]
 pub struct Late<L> {
@@ -434,11 +494,8 @@ pub fn late<B: Books>(books: &mut B, shift: &Shift, closed: &ShiftClosed) -> Res
             late.exits.push((place, fee));
         }
     }
-    for change in changes_at(books, shift, within)? {
-        // That is in no drawer.
-        if change.change > 0 && books.log(change.place.0.clone())?.central.as_str() != shift.central {
-            continue;
-        }
+    let changes = changes_at(books, shift, within)?;
+    for change in moved(books, changes)? {
         let of_counted = match &change.exit {
             Some(exit) => is_counted(books, exit)?,
             None => true,

@@ -11,8 +11,8 @@ use super::schema::event_place;
 use crate::domain::ids::{FactId, Hlc, LogId};
 use crate::domain::money::Vnd;
 use crate::domain::payment::Method;
-use crate::domain::stay::Fact;
-use crate::ledger::sheet::{self, AtGate, Books, ChangeLine, GateName, Span, TakingLine};
+use crate::domain::stay::{Fact, ToldThere};
+use crate::ledger::sheet::{self, AtGate, Books, ChangeLine, GateName, Span, TakenWhere, TakingLine};
 use crate::ledger::storage::{Shift, ShiftClosing, ShiftOpening};
 
 const SHIFT_COLUMNS: &str =
@@ -32,7 +32,7 @@ pub(super) const NEXT_OF_LANE: &str = "SELECT from_ms FROM shift WHERE opened IS
 pub(super) const TAKINGS: &str = "SELECT exit_ms, taken_by, method, camera_type, fee, fact, also, central, edge_id, told_there, excess FROM taking \
      WHERE exit_ms >= ?3 AND exit_ms < ?4 AND (?1 IS NULL OR central = ?1 AND edge_id = ?2)";
 /// What was paid beyond what was taken.
-pub(super) const EXCESSES: &str = "SELECT exit_ms, central, edge_id, taken_by, method, camera_type, excess, fact FROM taking INDEXED BY taking_excess \
+pub(super) const EXCESSES: &str = "SELECT exit_ms, central, edge_id, taken_by, method, camera_type, excess, fact, told_there FROM taking INDEXED BY taking_excess \
      WHERE excess IS NOT NULL AND exit_ms >= ?1 AND exit_ms < ?2 ORDER BY exit_ms";
 pub(super) const EXCESS_AT: &str = "SELECT excess FROM taking WHERE exit_ms = ?1 AND fact = ?2 AND excess IS NOT NULL";
 pub(super) const ENTRIES_OF_QUARTERS: &str = "SELECT quarter, entries, central, edge_id FROM quarter_total \
@@ -182,6 +182,23 @@ impl StoredBooks<'_> {
     }
 }
 
+/// What the column `told_there` holds: NULL, VND, or less than nothing for [`ToldThere::AsOpened`].
+pub(super) fn told_column(told: ToldThere) -> Option<i64> {
+    match told {
+        ToldThere::Nothing => None,
+        ToldThere::Fee(fee) => Some(fee.0),
+        ToldThere::AsOpened => Some(-1),
+    }
+}
+
+pub(super) fn told_there(column: Option<i64>) -> ToldThere {
+    match column {
+        None => ToldThere::Nothing,
+        Some(fee) if fee >= 0 => ToldThere::Fee(Vnd(fee)),
+        Some(_) => ToldThere::AsOpened,
+    }
+}
+
 /// The place of a fact that is an event.
 fn authored(fact: ValueRef<'_>) -> Option<(i64, u64)> {
     if let ValueRef::Integer(event) = fact { Some(event_place(event)) } else { None }
@@ -291,18 +308,19 @@ impl Books for StoredBooks<'_> {
         let (central, edge_id) = at.unzip();
         let mut rows = statement.query((central, edge_id, from_ms, until_ms))?;
         while let Some(row) = rows.next()? {
-            let (value, central) = (row.get_ref(5)?, text(row, 7)?);
+            let (value, fee) = (row.get_ref(5)?, row.get(4)?);
             let fact = self.fact(value)?;
-            let (fee, said): (i64, Option<i64>) = (row.get(4)?, row.get(9)?);
-            let told_there = sheet::vouched(self, central, &fact)?.map(|most| said.unwrap_or(most).min(fee));
+            let (central, edge_id, taken_by, exit_ms) = (text(row, 7)?, text(row, 8)?, text(row, 1)?, row.get(0)?);
+            let at = TakenWhere { central, edge_id, exit_ms, taken_by };
+            let told_there = sheet::vouched(self, at, told_there(row.get(9)?), &fact)?.map(|told| told.min(fee));
             let also = row.get_ref(6)?.as_str_or_null().map_err(|_| StoreError::Value("a way of payment".into()))?;
             let also = also.map(serde_json::from_str::<Vec<(Method, Vnd)>>).transpose();
             let also = also.map_err(|_| StoreError::Value("a way of payment".into()))?.unwrap_or_default();
             each(TakingLine {
                 central,
-                edge_id: text(row, 8)?,
-                exit_ms: row.get(0)?,
-                taken_by: text(row, 1)?,
+                edge_id,
+                exit_ms,
+                taken_by,
                 method: text(row, 2)?,
                 camera_type: text(row, 3)?,
                 fee,

@@ -25,20 +25,20 @@ use crate::ledger_support::say::{self, Scribe};
 use crate::ledger_support::*;
 use crate::reporting::report;
 
-fn person(name: &str) -> Doer {
+pub(crate) fn person(name: &str) -> Doer {
     Doer::new(DoerKind::Person, name)
 }
 
-fn opening(edge_id: &str, who: &str) -> Job {
+pub(crate) fn opening(edge_id: &str, who: &str) -> Job {
     Job::OpenShift(OpenShift { edge_id: edge_id.to_owned(), opening_cash: Vnd(100_000) }).by(person(who))
 }
 
-fn closing(id: &str, who: &str, is_lead: bool) -> Job {
+pub(crate) fn closing(id: &str, who: &str, is_lead: bool) -> Job {
     let (counted_cash, note) = (Vnd(250_000), Some("thiếu tiền lẻ".to_owned()));
     Job::CloseShift(CloseShift { id: id.to_owned(), counted_cash, note, may_close_others: is_lead }).by(person(who))
 }
 
-fn set(central: &mut Central, job: Job) -> String {
+pub(crate) fn set(central: &mut Central, job: Job) -> String {
     match central.ask(job) {
         Ok(Answer::ShiftSet { id }) => id,
         other => panic!("{other:?}"),
@@ -106,7 +106,7 @@ fn a_part_that_came_by_transfer_is_not_expected_in_the_drawer() {
 }
 
 /// A car that comes in and leaves for `fee`, by `who`.
-fn visit(central: &mut Central, edge: &str, plate: &str, who: &Doer, fee: i64, method: Method) -> String {
+pub(crate) fn visit(central: &mut Central, edge: &str, plate: &str, who: &Doer, fee: i64, method: Method) -> String {
     let stay = central.enters(entry(edge, plate));
     central.wait(MINUTE_MS);
     let out = OpenBarrier { fee: Some(Vnd(fee)), ..forced(paid(method, exit(edge, plate))) };
@@ -119,16 +119,16 @@ fn shift(central: &mut Central, id: &str) -> Shift {
     central.ledger.storage().shifts.get(id).cloned().unwrap_or_else(|| panic!("no shift {id}"))
 }
 
-fn reckoned(central: &mut Central, id: &str) -> Reckoning {
+pub(crate) fn reckoned(central: &mut Central, id: &str) -> Reckoning {
     let shift = shift(central, id);
     figures(central.ledger.storage_mut(), &shift).unwrap()
 }
 
-fn live(central: &mut Central, id: &str) -> ShiftFigures {
+pub(crate) fn live(central: &mut Central, id: &str) -> ShiftFigures {
     reckoned(central, id).figures
 }
 
-fn closed(central: &mut Central, id: &str) -> ShiftClosed {
+pub(crate) fn closed(central: &mut Central, id: &str) -> ShiftClosed {
     let at = shift(central, id).closed.unwrap().place.1;
     let (bytes, _) = &central.ledger.storage().events[&at];
     match Event::parse(bytes).unwrap().body {
@@ -146,7 +146,7 @@ fn made_in(central: &mut Central, id: &str) -> Vec<i64> {
 }
 
 /// What was not counted, as text, with what it comes to.
-fn told_late(central: &mut Central, id: &str) -> (Vec<String>, i64) {
+pub(crate) fn told_late(central: &mut Central, id: &str) -> (Vec<String>, i64) {
     let (shift, closed) = (shift(central, id), closed(central, id));
     let late = late(central.ledger.storage_mut(), &shift, &closed).unwrap().unwrap();
     let amount = late.exits.iter().map(|(_, fee)| *fee).chain(late.changes.iter().map(|change| change.change)).sum();
@@ -493,7 +493,7 @@ fn what_another_central_corrects_takes_off_a_drawer_and_adds_nothing_to_it() {
 }
 
 /// The way out of edge-1 was opened for a car no camera could read.
-fn unread_exit(fee: Option<Vnd>) -> UnreadOpening {
+pub(crate) fn unread_exit(fee: Option<Vnd>) -> UnreadOpening {
     UnreadOpening {
         edge_id: "edge-1".to_owned(),
         direction: Direction::Exit,

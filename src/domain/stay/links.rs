@@ -21,7 +21,7 @@ pub enum Link {
     Plate(PlateId),
     /// A request of an edge, with all that makes two the same.
     Request(String),
-    /// A fact itself; a void has those it removes too, and an exit that is written anew the one it is in place of.
+    /// A fact itself; a void has those it removes too, and an exit what it says again: the exit it is in place of, the opening it reads.
     Fact(FactId),
     /// The second, Unix time, and the fee of an exit of a stay: one that a predecessor tells by plate may tell it again.
     Exit { second: i64, fee: Vnd },
@@ -43,7 +43,7 @@ pub fn links(fact: &Fact) -> Vec<Link> {
     // What an entry `replaces` is no link: it matters only if it is a stay of the same plate, which is one.
     match &event.body {
         Body::Void(void) => links.extend(void.removes.iter().cloned().map(Link::Fact)),
-        Body::Exit(exit) => links.extend(exit.in_place_of().map(Link::Fact)),
+        Body::Exit(exit) => links.extend(exit.says_again().map(Link::Fact)),
         _ => {}
     }
     links.sort();

@@ -8,6 +8,7 @@
 //! | order | `fact.rs` | which fact comes first |
 //! | stage 1 | `request.rs`, `repeats.rs` | which facts are one and the same |
 //! | stage 1 | `claims.rs`, `prepare.rs` | which fact names which stay, as corrected; what is void; what waits |
+//! | stage 1 | `said.rs` | what was taken at each exit in the end, how it was paid, and whose word that is |
 //! | stage 2 | `fold.rs`, `row_steps.rs` | per effective plate, in order: who is inside, what each fact does to a row |
 //!
 //! `outcome.rs` tells the same from the other side: what became of each fact.
@@ -27,6 +28,7 @@ mod prepare;
 mod repeats;
 mod request;
 mod row_steps;
+mod said;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -34,10 +36,11 @@ pub use fact::{Fact, FoldKey};
 pub use fold::{Folded, Neighbour, Stray, guarded};
 pub use links::{Link, links};
 pub use outcome::{Account, Outcome, account, account_beside};
-pub use prepare::{Prepared, paid_as_corrected};
+pub use prepare::Prepared;
 pub use repeats::PASSAGE_WINDOW_MS;
 pub use request::{REQUEST_WINDOW_MS, RESENT_WINDOW_MS, Telling, same_request, told_apart};
 pub use row_steps::{MAX_SKEW_MS, QUICK_EXIT_MS, renamed_stay_id};
+pub use said::paid_as_corrected;
 
 use super::doer::Doer;
 use super::event::{Event, Exit, Unread};
@@ -59,11 +62,20 @@ pub struct Taking {
     pub told_apart: TakenAs,
     /// What of the fee was paid in other ways than `told_apart` says.
     pub also: Vec<(Method, Vnd)>,
-    /// What of the fee the central says itself whose gate it was, in the exit or correcting it: what others make more of it is their word.
-    /// `None`: it says nothing of this exit.
-    pub told_there: Option<Vnd>,
+    pub told_there: ToldThere,
     /// What was paid beyond the fee: owed to who paid it, and in no sum, until a person says that it was given back or kept.
     pub excess: Vnd,
+}
+
+/// What of a fee the central says itself whose gate it was, in the exit, in what that says again, or correcting either: what others make more of it is
+/// their word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToldThere {
+    /// It tells no such passage, or another exit says that again.
+    Nothing,
+    Fee(Vnd),
+    /// What the opening told that the exit reads, of a car nobody could read: no fact of a stay.
+    AsOpened,
 }
 
 impl Taking {
@@ -76,7 +88,7 @@ impl Taking {
             fee,
             told_apart: TakenAs::of(&fact.event, exit, fee),
             also: shared_out(fee, also_of(exit)),
-            told_there: (fact.is_heard() || fact.event.log.central.as_str() == exit.exit_central).then_some(fee),
+            told_there: if said::is_told_there(fact) { ToldThere::Fee(fee) } else { ToldThere::Nothing },
             excess: excess_of(exit),
         }
     }
@@ -96,7 +108,11 @@ impl Taking {
             fee: exit.fee,
             told_apart: TakenAs::of(event, &exit, exit.fee),
             also: shared_out(exit.fee, also_of(&exit)),
-            told_there: Some(exit.fee),
+            told_there: if event.log.central.as_str() == event.source_central.as_str() {
+                ToldThere::Fee(exit.fee)
+            } else {
+                ToldThere::Nothing
+            },
             excess: excess_of(&exit),
         }
     }

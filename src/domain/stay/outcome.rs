@@ -172,7 +172,7 @@ fn of_step(act: &Act<'_, '_>, change: &Change) -> Option<Outcome> {
 /// The first void that removes each fact; of a repeat and its first, both.
 fn removed_by<'a>(prepared: &Prepared<'a>) -> HashMap<&'a FactId, &'a Fact> {
     let mut removed_by = HashMap::default();
-    for (fact, void) in standing_voids(&prepared.facts) {
+    for (fact, void) in standing_voids(&prepared.facts, |_, _| true) {
         for id in prepare::removed_by(void, &prepared.repeats) {
             removed_by.entry(id).or_insert(fact);
         }

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::super::event::{Body, Correction, Exit, RightMethod, Void};
-use super::super::ids::{FactId, Hlc};
+use super::super::event::{Body, Void};
+use super::super::ids::FactId;
 use super::super::money::Vnd;
-use super::super::payment::{Paid, shared_out};
+use super::super::payment::shared_out;
 use super::super::plate::PlateId;
 use super::claims::{Claim, Claims, NO_PLATE};
 use super::fact::{Fact, FoldKey};
 use super::fold::{Folded, Neighbour, fold, step};
 use super::links::stay_base;
 use super::repeats::{Repeats, distinct};
+use super::said::SaidOfExits;
 use super::{Resolution, Taking};
-use crate::domain::hash::{HashMap, HashSet};
+use crate::domain::hash::HashSet;
 
 /// The facts after stage 1: what is known of each before any plate is folded.
 #[derive(Debug)]
@@ -24,16 +25,8 @@ pub struct Prepared<'a> {
     pub(super) claims: Claims<'a>,
     by_plate: Vec<&'a Fact>,
     void: HashSet<&'a FactId>,
-    /// What was really taken at exits.
-    right_fees: HashMap<&'a FactId, Vnd>,
-    /// The same as the centrals say whose gates they were at.
-    right_there: HashMap<&'a FactId, Vnd>,
-    /// How it was really paid at them.
-    right_methods: HashMap<&'a FactId, &'a RightMethod>,
+    said: SaidOfExits<'a>,
 }
-
-/// Where a fact stands in the order of facts.
-type Place<'a> = (Hlc, &'a FactId);
 
 /// What a fact asks of the fold.
 #[derive(Debug, Clone, Copy)]
@@ -89,13 +82,12 @@ impl<'a> Prepared<'a> {
         });
         repeats.add_exits_by_plate(plates.collect(), &by_plate);
         claims.add_exits_by_plate(&by_plate, &repeats);
-        let void = removed(&standing_voids(&facts), &repeats);
+        let void = removed(&standing_voids(&facts, |_, _| true), &repeats);
         claims.set_void(&facts, &repeats, &void);
         claims.set_corrections(&facts);
-        let right_fees = right_fees(&facts);
-        let right_there = of_exits(&facts, is_there, |correction, _| fee_of(correction));
-        let right_methods = right_methods(&facts);
-        Self { facts, repeats, claims, by_plate, void, right_fees, right_there, right_methods }
+        let counts = |fact: &Fact| !repeats.contains(&fact.id) && !void.contains(&fact.id);
+        let said = SaidOfExits::of(&facts, counts);
+        Self { facts, repeats, claims, by_plate, void, said }
     }
 
     /// Where a stay begins, or an exit that names none acts: effective plates and clocks. What a fact does to its plate, it does
@@ -140,15 +132,13 @@ impl<'a> Prepared<'a> {
         match &fact.event.body {
             Body::Exit(exit) => {
                 let mut taking = Taking::of(fact, exit, exit.fee + self.more_taken(fact));
-                if let Some(right) = self.right_methods.get(&fact.id) {
+                if let Some(right) = self.said.methods.get(&fact.id) {
                     right.method.name().clone_into(&mut taking.told_apart.method);
                     taking.also = shared_out(taking.fee, &right.also);
                 }
-                let in_the_exit = taking.told_there.map(|_| exit.fee);
-                let told_there = self.right_there.get(&fact.id).copied().or(in_the_exit);
-                taking.told_there = told_there.map(|told| told.min(taking.fee));
+                taking.told_there = self.said.told_there(fact, exit, taking.fee);
                 // Who says what was taken, or how, has looked: what was paid beyond it was given back, or is part of it.
-                if self.right_methods.contains_key(&fact.id) || self.right_fees.contains_key(&fact.id) {
+                if self.said.methods.contains_key(&fact.id) || self.said.fees.contains_key(&fact.id) {
                     taking.excess = Vnd(0);
                 }
                 Some(taking)
@@ -160,7 +150,7 @@ impl<'a> Prepared<'a> {
     /// The payments that an exit names, as corrected.
     pub(super) fn references(&self, fact: &'a Fact) -> Vec<&'a str> {
         let Body::Exit(exit) = &fact.event.body else { return Vec::new() };
-        let (first, also) = match (self.right_methods.get(&fact.id), &exit.paid) {
+        let (first, also) = match (self.said.methods.get(&fact.id), &exit.paid) {
             (Some(right), _) => (right.reference.as_deref(), right.also.as_slice()),
             (None, Some(paid)) => (paid.reference.as_deref(), paid.also.as_slice()),
             (None, None) => return Vec::new(),
@@ -170,7 +160,7 @@ impl<'a> Prepared<'a> {
 
     /// By how much more was taken at an exit than it says; below 0: less.
     pub(super) fn more_taken(&self, fact: &Fact) -> Vnd {
-        match (&fact.event.body, self.right_fees.get(&fact.id)) {
+        match (&fact.event.body, self.said.fees.get(&fact.id)) {
             (Body::Exit(exit), Some(right)) => Vnd(right.0.saturating_sub(exit.fee.0)),
             _ => Vnd(0),
         }
@@ -248,15 +238,21 @@ enum Finding<'p, 'a> {
     NoStay,
 }
 
-/// The voids that no correction of their stay undoes, in order.
-pub(super) fn standing_voids<'a>(facts: &[&'a Fact]) -> Vec<(&'a Fact, &'a Void)> {
+/// The voids that no correction of their stay undoes, in order. `counts`: whether a correction does, of a void.
+pub(super) fn standing_voids<'a>(
+    facts: &[&'a Fact],
+    counts: impl Fn(&Fact, &FactId) -> bool,
+) -> Vec<(&'a Fact, &'a Void)> {
     let undone: HashSet<(&FactId, &str)> = facts
         .iter()
         .filter_map(|fact| match &fact.event.body {
-            Body::Correction(correction) => Some((correction, stay_base(fact.event.event_id.as_deref()?))),
+            Body::Correction(correction) => Some((fact, correction, stay_base(fact.event.event_id.as_deref()?))),
             _ => None,
         })
-        .flat_map(|(correction, stay)| correction.undoes.iter().map(move |void| (void, stay)))
+        .flat_map(|(fact, correction, stay)| {
+            let undoes = correction.undoes.iter().filter(|void| counts(fact, void));
+            undoes.map(move |void| (void, stay)).collect::<Vec<_>>()
+        })
         .collect();
     let voids = facts.iter().filter_map(|fact| match &fact.event.body {
         Body::Void(void) => Some((*fact, void)),
@@ -267,154 +263,6 @@ pub(super) fn standing_voids<'a>(facts: &[&'a Fact]) -> Vec<(&'a Fact, &'a Void)
             !undone.contains(&(&fact.id, stay_base(fact.event.event_id.as_deref().unwrap_or_default())))
         })
         .collect()
-}
-
-/// What corrections state of exits: of each the latest that states it, of those that name the stay as the exit does and came later.
-/// So whoever finds the one finds the other, and an exit that is the newest of all has no correction yet.
-///
-/// `counts`: whether a correction does, of an exit.
-fn of_exits<'a, T>(
-    facts: &[&'a Fact],
-    counts: impl Fn(&Exit, &Fact) -> bool,
-    stated: impl Fn(&'a Correction, &'a Fact) -> Option<(&'a FactId, T)>,
-) -> HashMap<&'a FactId, T> {
-    if !facts.iter().any(|fact| matches!(fact.event.body, Body::Correction(_))) {
-        return HashMap::default();
-    }
-    let exits: HashMap<&FactId, &Fact> =
-        facts.iter().filter(|fact| matches!(fact.event.body, Body::Exit(_))).map(|fact| (&fact.id, *fact)).collect();
-    let mut of_exits = HashMap::default();
-    for fact in facts {
-        let Body::Correction(correction) = &fact.event.body else { continue };
-        let Some((id, right)) = stated(correction, fact) else { continue };
-        let Some(exit) = exits.get(id) else { continue };
-        if !matches!(&exit.event.body, Body::Exit(left) if counts(left, fact)) {
-            continue;
-        }
-        let named = exit.event.exit_stay().or(exit.event.event_id.as_deref()).map(stay_base);
-        if named == fact.event.event_id.as_deref().map(stay_base) && exit.place() < fact.place() {
-            of_exits.insert(id, right);
-        }
-    }
-    of_exits
-}
-
-/// Whoever says so.
-fn anybody(_: &Exit, _: &Fact) -> bool {
-    true
-}
-
-/// The central says so that the exit was at.
-fn is_there(exit: &Exit, said: &Fact) -> bool {
-    said.event.log.central.as_str() == exit.exit_central
-}
-
-fn fee_of(correction: &Correction) -> Option<(&FactId, Vnd)> {
-    correction.right_fee.as_ref().map(|right| (&right.exit, right.fee))
-}
-
-/// What people say was taken at exits.
-fn right_fees<'a>(facts: &[&'a Fact]) -> HashMap<&'a FactId, Vnd> {
-    let said = of_exits(facts, anybody, |correction, fact| {
-        let (exit, fee) = fee_of(correction)?;
-        Some((exit, (fact.place(), fee)))
-    });
-    let anew = written_anew(facts);
-    let voids = if anew.is_empty() { Vec::new() } else { standing_voids(facts) };
-    let mut removals = Vec::new();
-    for (by, void) in voids {
-        let follows = |one: &&Anew<'_>| one.fact.event.log == by.event.log && one.fact.event.seq == by.event.seq + 1;
-        // Whoever writes an exit anew removes the other in the event before.
-        let gives_on = anew.iter().find(follows);
-        for removed in &void.removes {
-            match gives_on.filter(|one| one.of == *removed) {
-                Some(Anew { exit, of, .. }) => {
-                    let known = void.money.iter().find(|change| change.exit == *of).map(|change| change.before);
-                    removals.extend(known.filter(|known| *known != exit.fee).map(|_| (of, (by.place(), exit.fee))));
-                }
-                None => removals.push((removed, (by.place(), Vnd(0)))),
-            }
-        }
-    }
-    shared(&anew, said, &removals)
-}
-
-/// How people say it was paid at exits.
-fn right_methods<'a>(facts: &[&'a Fact]) -> HashMap<&'a FactId, &'a RightMethod> {
-    let said = of_exits(facts, anybody, |correction, fact| {
-        let right = correction.right_method.as_ref()?;
-        Some((&right.exit, (fact.place(), right)))
-    });
-    let anew = if said.is_empty() { Vec::new() } else { written_anew(facts) };
-    shared(&anew, said, &[])
-}
-
-/// An exit that is written anew, as one of another car.
-struct Anew<'a> {
-    fact: &'a Fact,
-    exit: &'a Exit,
-    /// The one it is in place of.
-    of: FactId,
-    /// The one that is in place of none: what all of its passage have in common.
-    told: FactId,
-}
-
-/// In order, so that one in place of another such comes after it.
-fn written_anew<'a>(facts: &[&'a Fact]) -> Vec<Anew<'a>> {
-    let mut anew: Vec<Anew<'a>> = Vec::new();
-    for fact in facts {
-        let Body::Exit(exit) = &fact.event.body else { continue };
-        let Some(of) = exit.in_place_of() else { continue };
-        let told = anew.iter().find(|held| held.fact.id == of).map_or_else(|| of.clone(), |held| held.told.clone());
-        anew.push(Anew { fact, exit, of, told });
-    }
-    anew
-}
-
-/// What is said of exits, where what is said of one exit, or `removals` of it, is said of all that are written anew in its place: whoever says it in a cut knows
-/// some of them. The latest counts.
-fn shared<'a, T: Copy>(
-    anew: &[Anew<'a>],
-    said: HashMap<&'a FactId, (Place<'a>, T)>,
-    removals: &[(&FactId, (Place<'a>, T))],
-) -> HashMap<&'a FactId, T> {
-    let mut latest: HashMap<&FactId, (Place<'a>, T)> = HashMap::default();
-    for one in anew {
-        let is_of = |(removed, what): &(&FactId, (Place<'a>, T))| (**removed == one.of).then_some(*what);
-        let of_it = [&one.of, &one.fact.id].into_iter().filter_map(|id| said.get(id).copied());
-        for what in of_it.chain(removals.iter().filter_map(is_of)) {
-            let held = latest.entry(&one.told).or_insert(what);
-            if what.0 > held.0 {
-                *held = what;
-            }
-        }
-    }
-    let of_anew = anew.iter().filter_map(|one| Some((&one.fact.id, latest.get(&one.told)?.1)));
-    let mut all: HashMap<&FactId, T> = said.into_iter().map(|(exit, (_, what))| (exit, what)).collect();
-    all.extend(of_anew);
-    all
-}
-
-/// How it was paid at an exit, as people corrected it. `facts`: those that name its stay; of an exit that is written anew all that hang together
-/// with it.
-pub fn paid_as_corrected(exit: &Fact, facts: &[Fact]) -> Option<Paid> {
-    let Body::Exit(told) = &exit.event.body else { return None };
-    let mut facts = distinct(facts);
-    // It comes before all that corrects it.
-    if !facts.iter().any(|fact| fact.id == exit.id) {
-        facts.push(exit);
-    }
-    let taken = right_fees(&facts).remove(&exit.id);
-    let right = right_methods(&facts).remove(&exit.id);
-    let paid = match (right, &told.paid) {
-        (Some(right), _) => {
-            let (amount, reference, also) = (Vnd(0), right.reference.clone(), right.also.clone());
-            Paid { method: right.method, amount, reference, also }
-        }
-        (None, Some(paid)) if taken.is_some() => paid.clone(),
-        (None, paid) => return paid.clone(),
-    };
-    Some(paid.of(taken.unwrap_or(told.fee)))
 }
 
 /// The facts that a void removes. A repeat and its first are one, so a void of either removes the first; but not an exit that is written anew in

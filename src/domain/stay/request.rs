@@ -27,8 +27,9 @@ impl<'a> RequestKey<'a> {
         let plate = event.recorded_plate();
         let (is_exit, plate, force, requested_fee) = match &event.body {
             Body::Entry(entry) => (false, plate, entry.force, None),
-            // Whosever car two people in a cut say it was: it left once.
-            Body::Exit(exit) => (true, plate.filter(|_| exit.in_place_of().is_none()), exit.force, exit.requested_fee),
+            // Whosever car two people in a cut say it was, and whatever was taken: it left once.
+            Body::Exit(exit) if exit.says_again().is_some() => (true, None, false, None),
+            Body::Exit(exit) => (true, plate, exit.force, exit.requested_fee),
             _ => return None,
         };
         Some(Self { edge_id, request_id, is_exit, plate, force, requested_fee })
@@ -89,7 +90,7 @@ impl Telling {
     }
 }
 
-/// True if both events answer one request: same edge, request id, plate (but for exits written anew), direction, force and requested fee, their clocks are
+/// True if both events answer one request: same edge, request id, direction, plate, force and requested fee (the last three but for exits that say again what was told), their clocks are
 /// at most [`REQUEST_WINDOW_MS`] apart, and they are not told to be of two passages ([`Telling::is_apart`]). Of more than two the
 /// first opens the window.
 ///

@@ -19,8 +19,8 @@ use crate::domain::plate::PlateId;
 use crate::domain::stay::{Fact, Link, paid_as_corrected};
 use crate::domain::time::quarter;
 use crate::ledger::component::loose_key;
-use crate::ledger::sheet;
-use crate::store::books::{EXCESS_AT, EXCESSES, StoredBooks};
+use crate::ledger::sheet::{self, TakenWhere};
+use crate::store::books::{EXCESS_AT, EXCESSES, StoredBooks, told_there};
 use crate::store::error::StoreError;
 use crate::store::log_numbers::LogNumbers;
 use crate::store::stay_columns::read_confidence;
@@ -497,13 +497,15 @@ impl Reader {
         let mut books = StoredBooks { connection: &self.connection, logs: &mut self.logs };
         let mut excesses = Vec::new();
         while let Some(row) = rows.next()? {
-            let (central, fact): (String, _) = (row.get(1)?, books.fact(row.get_ref(7)?)?);
+            let (central, edge_id, by): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
+            let (exit_ms, fact) = (row.get(0)?, books.fact(row.get_ref(7)?)?);
+            let at = TakenWhere { central: &central, edge_id: &edge_id, exit_ms, taken_by: &by };
             excesses.push(Excess {
-                is_told_there: sheet::vouched(&mut books, &central, &fact)?.is_some(),
-                exit_ms: row.get(0)?,
+                is_told_there: sheet::vouched(&mut books, at, told_there(row.get(8)?), &fact)?.is_some(),
+                exit_ms,
                 central,
-                edge_id: row.get(2)?,
-                by: row.get(3)?,
+                edge_id,
+                by,
                 method: row.get(4)?,
                 camera_type: row.get(5)?,
                 amount: row.get(6)?,

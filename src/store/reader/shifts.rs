@@ -1,6 +1,6 @@
 //! Shifts: their sheets, what belongs to each, and the takings told apart by them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Reader;
 use super::history::Gate;
@@ -244,7 +244,7 @@ impl Reader {
     }
 
     /// What other centrals say of the money of a shift, at most [`MAX_LISTED`] of it: exits its gate did not tell and what they add to those it told, which
-    /// is in no drawer, and then what they take off or write anew. It is found by what counts, not by what who says it says that it changes.
+    /// is in no drawer, and then what they take off, give back to it or write anew. It is found by what counts, not by what who says it says that it changes.
     pub fn said_elsewhere(&mut self, sheet: &Sheet) -> Result<Vec<SaidElsewhere>, StoreError> {
         let (shift, mut books) = (&sheet.shift, self.books());
         let within = sheet::span_of(&mut books, shift)?;
@@ -255,13 +255,16 @@ impl Reader {
             let said = (edge_id.to_owned(), exit_ms, method.to_owned(), fee);
             told.extend(place.map(|place| (place, said, counts, is_whole)));
         })?;
-        for change in sheet::changes_at(&mut books, shift, within)? {
+        let changes = sheet::changes_at(&mut books, shift, within)?;
+        for change in sheet::moved(&mut books, changes)? {
             if books.log(change.place.0)?.central.as_str() != shift.central {
                 removed.push(change);
             }
         }
+        let beyond: BTreeSet<_> = told.iter().filter(|(.., counts, _)| !counts).map(|(place, ..)| *place).collect();
         let (mut alone, mut counted) = (Vec::new(), Vec::new());
         for (place, (edge_id, exit_ms, method, fee), counts, is_whole) in told {
+            let is_whole = is_whole && (!counts || !beyond.contains(&place));
             let Some(event) = self.event_at(place)? else { continue };
             let said = if event.log.central.as_str() == shift.central {
                 self.corrected_elsewhere(&event, (fee, &method), counts, is_whole)?
@@ -275,7 +278,11 @@ impl Reader {
             }));
         }
         let removed = self.changes(removed.into_iter().take(MAX_LISTED))?;
-        let removed = removed.into_iter().filter(|fact| matches!(fact.event.body, Body::Void(_)));
+        let removed = removed.into_iter().filter(|fact| match &fact.event.body {
+            Body::Void(_) => true,
+            Body::Correction(said) => !said.undoes.is_empty(),
+            _ => false,
+        });
         alone.extend(counted);
         alone.extend(removed.map(|fact| SaidElsewhere { fact, counts: true }));
         alone.truncate(MAX_LISTED);
@@ -298,7 +305,10 @@ impl Reader {
         let Some(stay) = stay.filter(|_| !counts || is_lower || is_paid_otherwise) else { return Ok(Vec::new()) };
         let mut said = said_of(&self.connection, stay)?;
         said.sort_by(|a, b| a.place().cmp(&b.place()));
-        let of_fee = |it: &Correction| it.right_fee.as_ref().is_some_and(|right| right.exit == id);
+        let of_fee = |it: &Correction| {
+            let restores = || !it.undoes.is_empty() && it.money.iter().any(|change| change.exit == id);
+            it.right_fee.as_ref().is_some_and(|right| right.exit == id) || (!counts && restores())
+        };
         let of_method = |it: &Correction| it.right_method.as_ref().is_some_and(|right| right.exit == id);
         let last = |states: &dyn Fn(&Correction) -> bool| {
             let is_it = |fact: &&Fact| matches!(&fact.event.body, Body::Correction(said) if states(said));
@@ -312,6 +322,10 @@ impl Reader {
         }
         if is_paid_otherwise {
             in_force.extend(last(&of_method).map(|event| (Event::clone(event), 0)));
+        }
+        if !counts && in_force.is_empty() {
+            // It was said of an exit that this one is in place of.
+            in_force.push((exit.clone(), fee));
         }
         in_force.dedup_by(|method, fee| (&method.0.log, method.0.seq) == (&fee.0.log, fee.0.seq));
         Ok(in_force)

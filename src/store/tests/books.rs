@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::event::{Body, Correction, Event};
 use crate::domain::payment::Method;
 use crate::domain::shift::{MoneyChange, shift_id};
-use crate::domain::stay::{TakenAs, Taking};
+use crate::domain::stay::{TakenAs, Taking, ToldThere};
 use crate::domain::time::{QUARTER_MS, quarter};
 use crate::ledger::memory::MemoryStorage;
 use crate::ledger::sheet;
@@ -55,7 +55,8 @@ fn do_it(storage: &mut impl Storage, step: &Step, number: usize) {
             let gate = GATES[usize::try_from(*seq % 3).unwrap()];
             let (central, edge_id) = ("central-1".to_owned(), gate.to_owned());
             let also = (0..*also).map(|no| (Method::ALL[usize::try_from(no).unwrap()], Vnd(1 + no))).collect();
-            let (fee, told_there, excess) = (Vnd(*fee), Some(Vnd(*fee / 2)), Vnd(i64::try_from(*seq % 3).unwrap()));
+            let (fee, told_there, excess) =
+                (Vnd(*fee), ToldThere::Fee(Vnd(*fee / 2)), Vnd(i64::try_from(*seq % 3).unwrap()));
             let taking =
                 Taking { fact: fact(*seq), central, edge_id, exit_ms, fee, told_apart, also, told_there, excess };
             storage.set_taking(&taking, *is_taken).unwrap();

@@ -184,7 +184,7 @@ impl Tables for Writer {
         let sql = "INSERT OR REPLACE INTO taking VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
         let (by, method, camera_type) = (&told_apart.by, &told_apart.method, &told_apart.camera_type);
         let also = (!taking.also.is_empty()).then(|| serde_json::json!(taking.also).to_string());
-        let told_there = taking.told_there.map(|told| told.0);
+        let told_there = books::told_column(taking.told_there);
         let excess = Some(taking.excess.0).filter(|excess| *excess != 0);
         let values = (exit_ms, fact, central, edge_id, by, method, camera_type, fee.0, also, told_there, excess);
         self.connection.prepare_cached(sql)?.execute(values)?;

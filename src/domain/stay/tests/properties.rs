@@ -13,7 +13,7 @@ use crate::domain::money::Vnd;
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::stay::fold::{resolve_with, step};
 use crate::domain::stay::{
-    Fact, FoldKey, Link, PASSAGE_WINDOW_MS, Resolution, TakenAs, Taking, links, resolve, same_request,
+    Fact, FoldKey, Link, PASSAGE_WINDOW_MS, Resolution, TakenAs, Taking, ToldThere, links, resolve, same_request,
 };
 
 proptest! {
@@ -302,7 +302,7 @@ fn expect_step(facts: &[Fact], before: &Resolution, fact: &Fact, changed: Vec<St
         let told_apart = TakenAs::of(&fact.event, exit, fee);
         let (also, excess) = (Vec::new(), Vnd(0));
         let is_told_there = fact.is_heard() || fact.event.log.central.as_str() == exit.exit_central;
-        let told_there = is_told_there.then_some(fee);
+        let told_there = if is_told_there { ToldThere::Fee(fee) } else { ToldThere::Nothing };
         expected.takings.push(Taking {
             fact: fact.id.clone(),
             central,
