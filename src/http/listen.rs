@@ -34,7 +34,7 @@ use actix_web::http::header::{TRANSFER_ENCODING, UPGRADE};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::pipeline::{Piecemeal, Turn};
+use super::pipeline::{Answering, Piecemeal};
 use super::room::{Full, Room, RoomPlace};
 use super::server::SHUTDOWN_TIMEOUT_S;
 use crate::links::intake::Sender;
@@ -118,11 +118,11 @@ where
                 if request.headers().contains_key(TRANSFER_ENCODING) {
                     request.headers_mut().remove(UPGRADE);
                 }
-                let turn = Turn::of(&request);
+                let turn = Answering::of(&request);
                 let answer = Service::<Request>::call(app, request);
                 async move {
                     let answer: Response<B> = answer.await?.into();
-                    Ok(Turn::until_sent(turn, answer))
+                    Ok(Answering::until_sent(turn, answer))
                 }
             });
             HttpService::build()

@@ -53,7 +53,7 @@ pub struct Pipeline(Rc<Lead>);
 
 /// A request is answered as long as there is one.
 #[derive(Debug)]
-pub struct Turn(Rc<Lead>);
+pub struct Answering(Rc<Lead>);
 
 impl Pipeline {
     fn may_come(&self) -> usize {
@@ -65,7 +65,7 @@ impl Pipeline {
     }
 }
 
-impl Turn {
+impl Answering {
     /// Of a request that is answered from now on; `None`: its connection is not watched.
     pub fn of(request: &Request) -> Option<Self> {
         let Pipeline(lead) = request.conn_data::<Pipeline>()?;
@@ -75,16 +75,16 @@ impl Turn {
     }
 
     /// The answer, whose turn it is until all of it is written.
-    pub fn until_sent<B: MessageBody + 'static>(turn: Option<Self>, answer: Response<B>) -> Response<Answer> {
+    pub fn until_sent<B: MessageBody + 'static>(turn: Option<Self>, answer: Response<B>) -> Response<AnsweredBody> {
         if let Some(Self(lead)) = turn.as_ref().filter(|_| answer.status() == StatusCode::SWITCHING_PROTOCOLS) {
             lead.is_other.set(true);
             lead.wake();
         }
-        answer.map_body(|_, body| Answer { body: body.boxed(), _turn: turn })
+        answer.map_body(|_, body| AnsweredBody { body: body.boxed(), _while: turn })
     }
 }
 
-impl Drop for Turn {
+impl Drop for Answering {
     fn drop(&mut self) {
         let Self(lead) = self;
         lead.answering.set(lead.answering.get().saturating_sub(1));
@@ -94,12 +94,12 @@ impl Drop for Turn {
 }
 
 /// A body, and the turn that ends with it.
-pub struct Answer {
+pub struct AnsweredBody {
     body: BoxBody,
-    _turn: Option<Turn>,
+    _while: Option<Answering>,
 }
 
-impl MessageBody for Answer {
+impl MessageBody for AnsweredBody {
     type Error = Box<dyn error::Error>;
 
     fn size(&self) -> BodySize {
