@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Instant;
 
@@ -41,8 +42,8 @@ pub fn with_rest(work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes a file, or a directory with all that is in it. Of a large file little at a time: a file system that takes a gigabyte back at
-/// once lets each sync wait meanwhile.
+/// Removes a file that nobody reads, or a directory with all that is in it. Of a large file little at a time: a file system that takes a
+/// gigabyte back at once lets each sync wait meanwhile.
 ///
 /// # Errors
 /// What the disk says.
@@ -52,15 +53,21 @@ pub fn remove(path: &Path) -> io::Result<()> {
         fs::read_dir(path)?.try_for_each(|entry| remove(&entry?.path()))?;
         return fs::remove_dir(path);
     }
-    let mut left = if found.is_file() { found.len() } else { 0 };
-    if left > PIECE_BYTES {
-        let file = OpenOptions::new().write(true).open(path)?;
-        while left > PIECE_BYTES {
-            left = left.saturating_sub(REMOVED_BYTES);
-            with_rest(|| file.set_len(left).and_then(|()| file.sync_all()))?;
-        }
+    // Under another name somebody keeps what is in it.
+    if found.is_file() && found.nlink() == 1 && found.len() > REMOVED_BYTES {
+        // Where it may not be written, it may be removed all the same.
+        drop(shorten(path, found.len()));
     }
     fs::remove_file(path)
+}
+
+fn shorten(path: &Path, mut bytes: u64) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    while bytes > REMOVED_BYTES {
+        bytes -= REMOVED_BYTES;
+        with_rest(|| file.set_len(bytes).and_then(|()| file.sync_all()))?;
+    }
+    Ok(())
 }
 
 /// Writes a file out while it grows, so that no sync finds much to do.
@@ -126,6 +133,7 @@ mod tests {
                 .set_len(if file.ends_with("small") { 0 } else { 2 * REMOVED_BYTES + 1 })
                 .unwrap();
         }
+        fs::hard_link(&kept, gone.join("same")).unwrap();
         std::os::unix::fs::symlink(&kept, gone.join("link")).unwrap();
         std::os::unix::fs::symlink(place.path(), gone.join("deep/up")).unwrap();
         remove(&gone).unwrap();

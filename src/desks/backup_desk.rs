@@ -325,7 +325,7 @@ impl Round {
         let mut days = BTreeSet::new();
         for (old, made_ms) in sound.iter().rev() {
             if days.contains(&site.zone.day(*made_ms)) || days.len() >= self.keep {
-                background::remove(old).map_err(|source| BackupError::File { path: old.clone(), source })?;
+                backup::remove_backup(old).map_err(|source| BackupError::File { path: old.clone(), source })?;
             }
             days.insert(site.zone.day(*made_ms));
         }

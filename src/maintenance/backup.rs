@@ -368,11 +368,19 @@ pub fn clear(data_dir: &Path, to: Option<&Path>, central: &CentralId) {
     }
 }
 
+/// A backup: a file, or a directory of an earlier version. Of a file its name alone: somebody may copy it just now.
+///
+/// # Errors
+/// What the disk says.
+pub fn remove_backup(path: &Path) -> io::Result<()> {
+    if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+}
+
 fn clear_partial(dir: &Path, central: &CentralId) {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
     let is_ours = |path: &PathBuf| is_partial(path) && is_named_by(path, central);
     // What cannot be removed is told of when the next one cannot be made.
-    entries.filter(is_ours).for_each(|path| drop(remove(&path)));
+    entries.filter(is_ours).for_each(|path| drop(remove_backup(&path)));
 }
 
 /// Whether it has the name of one that is not proven.
