@@ -242,7 +242,7 @@ fn requests_that_wait_for_no_answer_take_no_memory_and_no_gate_away() {
                         }
                         Err(error) => panic!("{error}"),
                     }
-                    if number % 2 == 0 {
+                    if number.is_multiple_of(2) {
                         answered += stream.read(&mut read).unwrap_or(0);
                     }
                 }

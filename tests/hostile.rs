@@ -658,10 +658,9 @@ fn prices_it_takes_back_are_told_everywhere_under_its_name_and_announced_again_b
         eventually("they are taken back", DEADLINE, || announced(central).is_empty());
         eventually("and that is in the audit", DEADLINE, || {
             let audit = central.http.get("/api/access/audit").ok().body;
-            let told = audit["entries"].as_array().unwrap().iter().any(|entry| {
+            audit["entries"].as_array().unwrap().iter().any(|entry| {
                 entry["kind"] == "tariff" && entry["who"] == "central:central-9" && entry["what"] == moments[0]
-            });
-            told
+            })
         });
         assert!(central.log().contains("event=prices_changed_elsewhere central=central-9"));
     }

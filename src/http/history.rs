@@ -357,8 +357,18 @@ fn cells(row: &HistoryRow, is_english: bool, names: &GateNames, way: Option<Paid
         text(&row.event_id),
         // Those of an exit after a change stand behind the first.
         Cell::Text(row.payment.invoices.iter().filter_map(|one| one.number.as_deref()).collect::<Vec<_>>().join("; ")),
-        Cell::Number(Some(row.payment.excess).filter(|excess| *excess != 0)),
+        Cell::Number(Some(row.payment.excess).filter(|excess| *excess != 0 && has_excess(row, way))),
     ]
+}
+
+/// Whether what was paid beyond stands under a way of payment: under the first that was said, as in the takings.
+fn has_excess(row: &HistoryRow, way: Option<PaidBy>) -> bool {
+    let first = row.payment.paid.as_ref().and_then(|paid| paid.ways().next()).map(|(method, _, _)| method);
+    match way {
+        None => true,
+        Some(PaidBy::Unsaid) => first.is_none(),
+        Some(PaidBy::Method(method)) => first == Some(method),
+    }
 }
 
 /// When and where it came in; empty where only an exit is known, whose time the row has in its place.

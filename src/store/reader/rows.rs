@@ -195,10 +195,6 @@ fn excess_of(connection: &Connection, row: &Row<'_>) -> Result<i64, StoreError> 
         let stay: String = row.get(column::EVENT_ID)?;
         return Snapshot { connection, logs: &mut LogNumbers::default() }.excess_of(&stay);
     }
-    // Who was paid more than was due was in doubt.
-    if !has(Anomaly::FeeUncertain) {
-        return Ok(0);
-    }
     let exit_ms: Option<i64> = row.get(column::EXIT_MS)?;
     let excess = connection.prepare_cached(EXCESS_AT)?.query_row((exit_ms, exit), |row| row.get(0)).optional()?;
     Ok(excess.unwrap_or(0))
