@@ -17,11 +17,16 @@ function ip(...words) {
 
 /** A bridge with so many hosts; gives why this machine cannot. */
 function makeHosts(count) {
-  const steps = [["link", "add", TAG, "type", "bridge"], ["address", "add", `${NET}.254/24`, "dev", TAG], ["link", "set", TAG, "up"]];
+  // An address of version 6 would come seconds later by itself, and the browser breaks off what it loads whenever an address comes.
+  const still = (link) => ["link", "set", link, "addrgenmode", "none"];
+  const steps = [
+    ["link", "add", TAG, "type", "bridge"], still(TAG), ["address", "add", `${NET}.254/24`, "dev", TAG], ["link", "set", TAG, "up"],
+  ];
   for (let host = 1; host <= count; host += 1) {
     const [name, cable] = [`${TAG}-${host}`, `${TAG}v${host}`];
     steps.push(
-      ["netns", "add", name], ["link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", name], ["link", "set", cable, "master", TAG, "up"],
+      ["netns", "add", name], ["link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", name], still(cable),
+      ["link", "set", cable, "master", TAG, "up"],
       ["-n", name, "address", "add", `${NET}.${host}/24`, "dev", "eth0"], ["-n", name, "link", "set", "eth0", "up"], ["-n", name, "link", "set", "lo", "up"],
     );
   }
