@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 
+use icu_normalizer::ComposingNormalizerBorrowed;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -257,24 +258,40 @@ fn is_same(one: &str, other: &str) -> bool {
 
 /// A name as it is compared.
 pub(super) fn folded(name: &str) -> String {
-    name.trim().to_lowercase()
+    seen(name).to_lowercase()
+}
+
+/// A name as it looks, however a keyboard typed it: accents with their letters, usual widths, one blank between words.
+fn seen(name: &str) -> String {
+    let composed = ComposingNormalizerBorrowed::new_nfkc().normalize(name);
+    let words: Vec<&str> = composed.trim().split(' ').filter(|word| !word.is_empty()).collect();
+    words.join(" ").replace(['Ð', 'Ɖ'], "Đ")
+}
+
+/// A letter or digit that is mistaken for no other: those of other alphabets look like Latin ones, alone or in whole names.
+fn is_plain(c: char) -> bool {
+    let is_latin = matches!(c, '\u{c0}'..='\u{17e}' | 'Ơ' | 'ơ' | 'Ư' | 'ư' | '\u{1ea0}'..='\u{1ef9}');
+    c.is_ascii_alphanumeric() || is_latin && !"×÷ðİıĸ".contains(c)
 }
 
 /// A name as it is kept, of people and tokens: people type it, it stands in logs and in the audit, and in the path of its own
 /// address, where `.` and `..` mean something else.
 pub(super) fn checked_name(field: &str, name: &str) -> Result<String, Unchanged> {
-    let name = name.trim();
-    let is_good = |c: char| c.is_alphanumeric() || " .-_@".contains(c);
-    let begins_well = name.starts_with(char::is_alphanumeric);
-    if !begins_well || name.chars().count() > MAX_NAME_CHARS || !name.chars().all(is_good) {
+    let name = seen(name);
+    let is_good = |c: char| is_plain(c) || " .-_@".contains(c);
+    if !name.starts_with(is_plain) || name.chars().count() > MAX_NAME_CHARS || !name.chars().all(is_good) {
         return Err(Unchanged::Field(FieldProblem::new(
             field,
             "bad_name",
-            format!("gồm 1 đến {MAX_NAME_CHARS} chữ, số, dấu cách và . - _ @, bắt đầu bằng chữ hoặc số"),
-            format!("1 to {MAX_NAME_CHARS} letters, digits, blanks and . - _ @, beginning with a letter or digit"),
+            format!(
+                "gồm 1 đến {MAX_NAME_CHARS} chữ cái Latinh (có dấu hay không), chữ số, dấu cách và . - _ @, bắt đầu bằng chữ cái hoặc chữ số"
+            ),
+            format!(
+                "1 to {MAX_NAME_CHARS} Latin letters with or without accents, digits, blanks and . - _ @, beginning with a letter or digit"
+            ),
         )));
     }
-    Ok(name.to_owned())
+    Ok(name)
 }
 
 fn bounded(field: &str, held: usize, most: usize) -> Result<(), Unchanged> {
@@ -420,6 +437,41 @@ mod tests {
         }
         accounts.add_person(person("Ca đêm 2", Role::Operator)).unwrap();
         assert!(accounts.person("ca ĐÊM 2").is_some());
+    }
+
+    #[test]
+    fn who_looks_like_somebody_is_that_one_or_nobody() {
+        let mut accounts = accounts();
+        for name in ["admin", "Hoa", "Đạt", "Ca đêm"] {
+            accounts.add_person(person(name, Role::Operator)).unwrap();
+        }
+        // As some keyboards write it, and some programs.
+        for same in ["Bi\u{300}nh", "ＡＤＭＩＮ", "𝐚dmin", "Ðạt", "ca  đêm", "Ca\u{a0}đêm"] {
+            assert_eq!(accounts.add_person(person(same, Role::Operator)), Err(Unchanged::Exists), "{same}");
+            assert!(accounts.person(same).is_some(), "and logs in: {same}");
+        }
+        // Cyrillic, in part and whole; Greek, Armenian, Cherokee, without a dot, with one that is not seen, in other digits.
+        for wrong in [
+            "\u{430}dmin",
+            "\u{4a2}\u{43e}\u{430}",
+            "\u{4bb}\u{43e}\u{430}",
+            "adm\u{3b9}n",
+            "h\u{585}a",
+            "\u{13bb}oa",
+            "adm\u{131}n",
+            "ad\u{200b}min",
+            "admin\u{202e}",
+            "h\u{9e6}a",
+            "adm\u{4e28}n",
+            "a\u{335}dmin",
+            "admin\u{323}\u{323}",
+        ] {
+            let refused = accounts.add_person(person(wrong, Role::Operator));
+            assert!(matches!(refused, Err(Unchanged::Field(_))), "{wrong:?}");
+        }
+        for good in ["Nguyễn Thị Hồng Ửng", "Đỗ Ý", "Müller", "Łukasz", "an@cổng-1"] {
+            accounts.add_person(person(good, Role::Operator)).unwrap();
+        }
     }
 
     #[test]

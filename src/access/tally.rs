@@ -174,6 +174,7 @@ mod tests {
         for number in 0..1_000 {
             tally.note(let_in(&format!("c{number}")), "done", WINDOW_MS);
         }
+        assert!(tally.repeated.values().all(|repeated| repeated.what.len() <= MOST_NAMED + 1));
         assert_eq!(whats(&mut tally, 2 * WINDOW_MS), ["c0", "c1, c2, c3, c4, c5, c6, c7, c8, …"]);
     }
 

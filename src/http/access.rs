@@ -391,7 +391,7 @@ mod tests {
         }
     }
 
-    const OF_PROXIES: [&str; 26] = [
+    const OF_PROXIES: [&str; 27] = [
         "forwarded",
         "x-forwarded-for",
         "x-forwarded-host",
@@ -415,6 +415,7 @@ mod tests {
         "x-originating-ip",
         "x-remote-addr",
         "x-proxyuser-ip",
+        "proxy-connection",
         "max-forwards",
         "cdn-loop",
         "via",

@@ -232,3 +232,61 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Piecemeal<S> {
         self.of.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is handed over of this while nobody answers, and after each of so many answers.
+    fn handed_over(sent: &[u8], answers: usize) -> Vec<usize> {
+        let mut piecemeal = Piecemeal::new(sent);
+        let (lead, mut context) = (piecemeal.pipeline.0.clone(), Context::from_waker(Waker::noop()));
+        let mut all = Vec::new();
+        for _ in 0..=answers {
+            let mut came = 0;
+            loop {
+                let mut room = [0; 1_000];
+                let mut buffer = ReadBuf::new(&mut room);
+                let read = Pin::new(&mut piecemeal).poll_read(&mut context, &mut buffer);
+                came += buffer.filled().len();
+                let is_all = read.is_ready() && buffer.filled().is_empty();
+                if is_all || lead.waits.take().is_some() {
+                    break;
+                }
+            }
+            all.push(came);
+            // One is answered: the first that waits.
+            lead.ahead.set(lead.ahead.get() - 1);
+            lead.answering.set(lead.answering.get() + 1);
+            // Another one begins in its place before anything is read.
+            let next = lead.ahead.get() > 0;
+            lead.answering.set(lead.answering.get() + usize::from(next));
+            drop(Answering(lead.clone()));
+            lead.answering.set(lead.answering.get() - usize::from(next));
+            lead.was_sent.set(!next);
+        }
+        all
+    }
+
+    #[test]
+    fn of_requests_that_come_at_once_a_few_are_handed_over_and_one_more_for_each_answer() {
+        let one = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        let (all, beginning) = (one.repeat(1_000), b"GET / HTTP/1.".len());
+        let first = 7 * one.len() + beginning;
+        assert_eq!(handed_over(&all, 3), [first, one.len(), one.len(), one.len()]);
+        // One after the other is never waited for, and all of a body comes.
+        assert_eq!(handed_over(one, 0), [one.len()]);
+        let long = [b"PUT / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n".as_slice(), &[b'H'; 100_000]].concat();
+        assert_eq!(handed_over(&long, 0), [long.len()]);
+    }
+
+    #[test]
+    fn a_beginning_is_seen_wherever_it_is_cut() {
+        for cut in 1..VERSION.len() {
+            let (one, other) = VERSION.split_at(cut);
+            let mut piecemeal = Piecemeal::new(b"".as_slice());
+            assert_eq!(piecemeal.handed_over(&[b"HHT", one].concat(), 1), 3 + cut);
+            assert_eq!(piecemeal.handed_over(&[other, b"1"].concat(), 1), other.len(), "{cut}");
+        }
+    }
+}
