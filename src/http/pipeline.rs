@@ -5,8 +5,8 @@
 //! chunks of a byte 1 MB. [`Piecemeal`] stands before it and hands over a few kilobytes at a time, up to the next few beginnings of a request; the rest stays
 //! here and in the kernel until some are answered, and TCP slows the sender.
 //!
-//! A beginning is told by the version in its first line, wherever that stands: what looks like one in a body makes the next ones wait, and
-//! none passes unseen.
+//! A beginning is told by how its first line ends, with the version, wherever that stands: none passes unseen. Within JSON no line ends so, and a
+//! body that has eight such lines would wait for itself until its time is over.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -23,8 +23,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const MOST_AHEAD: usize = 8;
 /// Handed over at a time, before it is decoded, in bytes.
 const PIECE_BYTES: usize = 8 * 1024;
-/// What the first line of each request has once.
-const VERSION: &[u8] = b"HTTP/1.";
+/// What the first line of each request ends with, once; `#` is a digit, and before the end of a line there may be a carriage return.
+const VERSION: &[u8] = b"HTTP/1.#\n";
 
 /// How far a client is ahead of its answers.
 #[derive(Debug, Default)]
@@ -143,7 +143,9 @@ impl<S> Piecemeal<S> {
         for (at, byte) in bytes.iter().enumerate() {
             // No piece of it begins like it, so a byte that does not fit begins it or nothing.
             self.begun = match VERSION.get(self.begun) {
+                Some(b'#') if byte.is_ascii_digit() => self.begun + 1,
                 Some(next) if next == byte => self.begun + 1,
+                Some(b'\n') if *byte == b'\r' => self.begun,
                 _ => usize::from(VERSION.first() == Some(byte)),
             };
             if self.begun == VERSION.len() {
@@ -271,22 +273,28 @@ mod tests {
     #[test]
     fn of_requests_that_come_at_once_a_few_are_handed_over_and_one_more_for_each_answer() {
         let one = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-        let (all, beginning) = (one.repeat(1_000), b"GET / HTTP/1.".len());
+        let (all, beginning) = (one.repeat(1_000), b"GET / HTTP/1.1\r\n".len());
         let first = 7 * one.len() + beginning;
         assert_eq!(handed_over(&all, 3), [first, one.len(), one.len(), one.len()]);
         // One after the other is never waited for, and all of a body comes.
         assert_eq!(handed_over(one, 0), [one.len()]);
         let long = [b"PUT / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n".as_slice(), &[b'H'; 100_000]].concat();
         assert_eq!(handed_over(&long, 0), [long.len()]);
+        let texts =
+            [b"PUT / HTTP/1.1\r\nContent-Length: 22000\r\n\r\n".as_slice(), &b"\"via HTTP/1.1, \\r\\n\"".repeat(1_000)]
+                .concat();
+        assert_eq!(handed_over(&texts, 0), [texts.len()]);
     }
 
     #[test]
     fn a_beginning_is_seen_wherever_it_is_cut() {
-        for cut in 1..VERSION.len() {
-            let (one, other) = VERSION.split_at(cut);
-            let mut piecemeal = Piecemeal::new(b"".as_slice());
-            assert_eq!(piecemeal.handed_over(&[b"HHT", one].concat(), 1), 3 + cut);
-            assert_eq!(piecemeal.handed_over(&[other, b"1"].concat(), 1), other.len(), "{cut}");
+        for line in [b"GET / HTTP/1.1\r\n".as_slice(), b"GET HHTTP/1.0\n", b"GET /HTTP/1.HTTP/1.1\r\n"] {
+            for cut in 0..line.len() {
+                let (one, other) = line.split_at(cut);
+                let mut piecemeal = Piecemeal::new(b"".as_slice());
+                assert_eq!(piecemeal.handed_over(one, 1), cut);
+                assert_eq!(piecemeal.handed_over(&[other, b"Host"].concat(), 1), other.len(), "{cut}");
+            }
         }
     }
 }
