@@ -641,25 +641,29 @@ fn prices_it_takes_back_are_told_everywhere_under_its_name_and_announced_again_b
     let mut bad = Bad::new(&mesh.centrals[0]);
     let log = bad.log(BAD);
     let mut author = Author::new([7; 32], Box::new(bad.credentials.clone()));
-    let zone = SiteZone::default();
+    let (zone, long_ago_ms) = (SiteZone::default(), now_ms() - 2 * 24 * 60 * 60 * 1_000);
     let events: Vec<EventBytes> = (1..)
         .zip(moments)
         .map(|(seq, moment)| {
             let valid_from_ms = Some(zone.parse_local_text(moment).unwrap());
             let (body, by) = (Body::PriceList(PriceList { valid_from_ms, tariff: None }), None);
             let hlc = Hlc::new(now_ms() + 60_000).unwrap();
-            let draft = Draft { hlc, timestamp_ms: now_ms(), skew_ms: None, event_id: None, body, by };
+            // The first is heard of two days late.
+            let timestamp_ms = if seq == 1 { long_ago_ms } else { now_ms() };
+            let draft = Draft { hlc, timestamp_ms, skew_ms: None, event_id: None, body, by };
             let proof = author.proof(&log, seq);
             draft.encode_as(&log, seq, BAD, None, &proof).unwrap().into()
         })
         .collect();
     bad.gives_log(&log, &events);
+    let late = format!("{} [{}]", moments[0], zone.local_text(long_ago_ms));
     for central in &mesh.centrals {
         eventually("they are taken back", DEADLINE, || announced(central).is_empty());
         eventually("and that is in the audit", DEADLINE, || {
             let audit = central.http.get("/api/access/audit").ok().body;
             audit["entries"].as_array().unwrap().iter().any(|entry| {
-                entry["kind"] == "tariff" && entry["who"] == "central:central-9" && entry["what"] == moments[0]
+                let what = entry["what"].as_str().unwrap_or_default();
+                entry["kind"] == "tariff" && entry["who"] == "central:central-9" && what == late
             })
         });
         assert!(central.log().contains("event=prices_changed_elsewhere central=central-9"));

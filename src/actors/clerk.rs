@@ -202,3 +202,15 @@ impl Actor for Clerk {
         context.run_interval(LOOK_PERIOD, Self::look);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_the_disk_did_not_take_is_none_that_was_refused() {
+        let full = unwritten(Refusal::NotDurable("disk full".into()));
+        assert!(matches!(full, NotTold::Yet(reason) if reason.contains("disk full")));
+        assert!(matches!(unwritten(Refusal::Invalid("no".into())), NotTold::Ever(_)));
+    }
+}

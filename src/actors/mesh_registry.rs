@@ -54,6 +54,8 @@ use crate::wire::frame::{Listens, PeopleSaid};
 
 /// A peer that may be a predecessor is rarely asked whether it is one of ours: one that is dials us as soon as it runs.
 const LEGACY_BACKOFF: BackoffRange = BackoffRange { floor_ms: 5_000, cap_ms: 30_000 };
+/// Prices that another central changed longer ago than this, in ms, are told with the time of it.
+const LATE_MS: i64 = 60 * 60 * 1_000;
 
 /// How long the pauses between dials of a peer are.
 fn backoff(config: &Config, legacy: bool) -> BackoffRange {
@@ -298,7 +300,7 @@ impl MeshRegistry {
     /// Tells the audit what another central did to the prices: to set them, to announce or to take back what was announced is the right of
     /// each, and nothing else shows who did.
     fn hear_prices(&mut self, runs: &[Run]) {
-        let config = self.context.config.borrow().clone();
+        let (config, now_ms) = (self.context.config.borrow().clone(), self.context.audit.now_ms());
         for run in runs.iter().filter(|run| run.log.central != config.this_central.id) {
             let of_prices = |event: &&EventBytes| {
                 [type_name::TARIFF, type_name::PRICE_LIST].iter().any(|name| event.contains(name))
@@ -310,7 +312,12 @@ impl MeshRegistry {
                     _ => continue,
                 };
                 let central = &run.log.central;
-                let what = from_ms.map(|from_ms| config.site.time_zone.local_text(from_ms)).unwrap_or_default();
+                let local = |at_ms: i64| config.site.time_zone.local_text(at_ms);
+                let mut what = from_ms.map(local).unwrap_or_default();
+                // Heard of late, as by a central that catches up: the entry has the time of the hearing.
+                if (now_ms - event.timestamp_ms).abs() >= LATE_MS {
+                    what = format!("{what} [{}]", local(event.timestamp_ms)).trim().to_owned();
+                }
                 self.context.audit.note(Act::new(Kind::Tariff, By::new(format!("central:{central}"), ""), what));
                 if self.said.is_news(central.as_str(), "prices", Instant::now()) {
                     info!(event = "prices_changed_elsewhere", central = central.as_str(); "another central set, announced or took back prices: what it did is in the audit");

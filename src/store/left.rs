@@ -345,7 +345,7 @@ fn recover(directory: &DataDir) -> Result<PathBuf, String> {
 
 /// Makes it beside, and gives what gets which name in the end, in this order: after a power cut between them the database is there, and the
 /// log is tried on it once more.
-fn made_of_log(directory: &DataDir) -> Result<[(PathBuf, PathBuf); 2], String> {
+pub(super) fn made_of_log(directory: &DataDir) -> Result<[(PathBuf, PathBuf); 2], String> {
     let said = |error: &dyn std::fmt::Display| error.to_string();
     let (database, scratch) = (directory.database(), directory.path().join(SCRATCH));
     let log = log_of(&database);

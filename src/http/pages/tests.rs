@@ -191,6 +191,7 @@ fn of_files() -> Vec<String> {
         "central.db.rescued",
         "central.db-wal.foreign",
         "central.db-wal.damaged",
+        "central.db-wal.recovered",
     ] {
         let what = sentences_after(sentences[0], &format!("\"{left}\","));
         assert_eq!(what.len(), 1, "{left}");

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::ledger::storage::Watched;
 use crate::store::StoreError;
-use crate::store::left::{Left, look};
+use crate::store::directory::Mark;
+use crate::store::left::{Left, look, made_of_log};
 
 fn file(disk: &Disk, name: &str) -> PathBuf {
     disk.path.path().join(name)
@@ -210,6 +211,18 @@ fn a_log_without_its_database_gives_all_of_it_back_or_is_left_alone() {
         drop(writer);
         assert_eq!(held(directory.path()), 6);
         assert!(directory.path().join("central.db-wal.recovered").exists());
+    }
+    // With a power cut on the way there, at any of its steps.
+    for done in 0..=2 {
+        let directory = killed(6);
+        fs::remove_file(directory.path().join("central.db")).unwrap();
+        let data_dir = DataDir::open(directory.path()).unwrap();
+        data_dir.put_mark(Mark::Opening).unwrap();
+        let renames = made_of_log(&data_dir).unwrap();
+        renames.iter().take(done).for_each(|(from, to)| fs::rename(from, to).unwrap());
+        drop(data_dir);
+        drop(open(directory.path()).unwrap());
+        assert_eq!(held(directory.path()), 6, "after {done} steps");
     }
     // One that has started over since, so that most is in the database that is gone.
     let directory = killed(6);

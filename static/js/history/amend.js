@@ -113,8 +113,8 @@ function correction(row, path, done, cancel) {
   const known = row.paid?.also ? SEVERAL : row.paid?.method ?? "unsaid";
   const wayName = (name) => (name === GIVEN_BACK ? t("history.excess_back", { money: money(row.excess) }) : name === SEVERAL ? waysText(row.paid) : methodName(name));
   const method = el("select", { class: "form-select", id: "amend-paid" });
-  // What is not said can be said, not the other way round.
-  const ways = [...(row.excess > 0 ? [GIVEN_BACK] : []), ...(known === SEVERAL ? [SEVERAL] : []), ...METHODS].filter((name) => name === known || (name !== "unsaid" && (name !== "free" || takenFor(row) === 0)));
+  // What is not said can be said, not the other way round; what was given back, once it is said how it was paid.
+  const ways = [...(row.excess > 0 && row.paid ? [GIVEN_BACK] : []), ...(known === SEVERAL ? [SEVERAL] : []), ...METHODS].filter((name) => name === known || (name !== "unsaid" && (name !== "free" || takenFor(row) === 0)));
   method.replaceChildren(...ways.map((name) => el("option", { value: name, selected: name === known }, wayName(name))));
   const methodBox = el("div", {}, el("label", { class: "form-label", for: "amend-paid" }, t("history.paid")), method);
   const told = el("p", { class: "notice wait", id: "amend-told", role: "status", hidden: true });
