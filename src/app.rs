@@ -228,8 +228,7 @@ impl App {
             move |job, reply| to_writer.do_send(Decide { job, reply, permit: None, asked: Instant::now() }),
             clock,
         ));
-        let invoices = Arc::<InvoiceDesk>::default();
-        let kept = Keepsake::new(config_file, config, audit.clone(), invoices.clone());
+        let kept = Keepsake::new(config_file, config, audit.clone());
         let view = kept.view();
         let own = view.clone();
         let own = move || own.borrow().this_central.id.clone();
@@ -245,6 +244,7 @@ impl App {
         let parts = Parts::of_central(data_dir.clone(), kept.file().to_owned());
         let keeper = supervise::start(&around, "config_keeper", move || ConfigKeeper::new(kept.clone()));
         let alarms = Arc::new(AlarmDesk::open(&data_dir, metrics.clone()));
+        let invoices = Arc::<InvoiceDesk>::default();
         let roster = Arc::new(EdgeRoster::default());
         // A camera that lived before this start, and is not heard since, is missed.
         for (edge, lived_ms) in alarms.heard() {
@@ -299,6 +299,7 @@ impl App {
         let build = move || Herald::new(heralds.clone());
         let herald = supervise::start_on(&alarm_thread.handle(), &around, "herald", build).await?;
         let clerks = ClerkContext {
+            keeper: keeper.clone(),
             config: view.clone(),
             readers: readers.clone(),
             writer: writer.clone(),

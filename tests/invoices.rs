@@ -218,7 +218,20 @@ fn what_was_not_answered_is_told_again_as_it_was_and_no_gate_waits() {
     let order: Vec<_> = heard[heard.len() - 5..].iter().map(|one| one.body["plate_id"].as_str().unwrap()).collect();
     assert_eq!(order, plates);
     eventually("none waits", DEADLINE, || state(&central)["waiting"] == 0);
-    central.http.put("/api/p2p/config", &other_id).ok();
+    // One that is not even due yet would be nobody's, too.
+    let after = |seconds: u32| {
+        let mut invoices = settings(&receiver);
+        invoices["after_seconds"] = json!(seconds);
+        central.http.put("/api/p2p/config", &json!({"invoices": invoices})).ok();
+    };
+    after(3_600);
+    central.http.enter("edge-1", "30A00009");
+    leave(&central, "30A00009", 1_000, &json!({"method": "cash"}));
+    let refused = central.http.put("/api/p2p/config", &other_id).refused(400);
+    assert!(refused.text.contains("invoices_wait"), "{}", refused.text);
+    after(0);
+    eventually("it is told", PATIENCE, || invoices(&central, "30A00009").len() == 1);
+    eventually("and nothing keeps the id", DEADLINE, || central.http.put("/api/p2p/config", &other_id).status == 200);
 }
 
 #[test]

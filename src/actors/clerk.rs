@@ -8,23 +8,27 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context};
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, ResponseFuture};
 use log::{info, warn};
 
-use super::config_keeper::ConfigView;
+use super::config_keeper::{
+    AbandonConfig, Concerns, ConfigChanged, ConfigKeeper, ConfigView, Participant, VerifyConfig,
+};
 use super::db_reader::Readers;
 use super::db_writer::{DbWriter, Decide, HeldView};
+use super::supervise::Handle;
 use crate::alarms::message::NotTold;
 use crate::config::model::Config;
-use crate::desks::invoice_desk::{InvoiceDesk, InvoicePost, InvoiceQueue, InvoiceState};
+use crate::desks::invoice_desk::{InvoiceDesk, InvoicePost, InvoiceQueue, InvoiceState, MOST_WAITING};
 use crate::domain::ids::FactId;
 use crate::domain::naming::SITE;
+use crate::domain::problem::FieldProblem;
 use crate::ledger::job::{Job, Refusal};
 use crate::ledger::storage::EventRef;
 use crate::ops::clock::Clock;
 use crate::ops::metrics::Metrics;
 use crate::ops::offences::SaidOnce;
-use crate::store::reader::InvoiceQuestion;
+use crate::store::reader::{InvoiceQuestion, InvoiceScan};
 
 /// How often it is looked whether something is to be told.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
@@ -34,6 +38,7 @@ const MOST_IN_ONE_GO: usize = 50;
 /// What it asks.
 #[derive(Clone)]
 pub struct ClerkContext {
+    pub keeper: Handle<ConfigKeeper>,
     pub config: ConfigView,
     pub readers: Readers,
     pub writer: Addr<DbWriter>,
@@ -102,17 +107,24 @@ impl Clerk {
 }
 
 impl ClerkContext {
+    /// How many exits are still to be told, or told anew, those of this moment among them; `None`: it cannot be read now.
+    async fn untold(&self, config: &Config) -> Option<usize> {
+        let Some((_, from_ms)) = config.invoices.told_to(&config.site.time_zone) else { return Some(0) };
+        let now_ms = self.clock.now_ms();
+        let question = question(config, from_ms, now_ms, now_ms);
+        let looked = self.readers.ask(move |reader| {
+            let due = reader.exits_to_invoice(&mut InvoiceScan::default(), &question, MOST_WAITING)?;
+            Ok(due.len() + reader.unfit_invoices(&question, MOST_WAITING)?.len())
+        });
+        looked.await.ok()
+    }
+
     /// Looks what is to be told, and tells some of it. Whether there is more. The error is one the settings may mend, or time.
     async fn tell(&self, config: &Config, queue: &mut InvoiceQueue) -> Result<bool, String> {
         let Some((url, from_ms)) = config.invoices.told_to(&config.site.time_zone) else { return Ok(false) };
         let now_ms = self.clock.now_ms();
-        let question = InvoiceQuestion {
-            central: config.this_central.id.clone(),
-            from_ms,
-            settled_ms: now_ms.saturating_sub(i64::from(config.invoices.after_seconds) * 1_000),
-            now_ms,
-            with_free: config.invoices.free,
-        };
+        let settled_ms = now_ms.saturating_sub(i64::from(config.invoices.after_seconds) * 1_000);
+        let question = question(config, from_ms, settled_ms, now_ms);
         let (mut scan, room) = (queue.scan.clone(), queue.room());
         let looked = self.readers.ask(move |reader| {
             let mut found = reader.exits_to_invoice(&mut scan, &question, room)?;
@@ -182,6 +194,17 @@ impl ClerkContext {
     }
 }
 
+/// What is due of the exits of this central that were known by `settled_ms`.
+fn question(config: &Config, from_ms: i64, settled_ms: i64, now_ms: i64) -> InvoiceQuestion {
+    InvoiceQuestion {
+        central: config.this_central.id.clone(),
+        from_ms,
+        settled_ms,
+        now_ms,
+        with_free: config.invoices.free,
+    }
+}
+
 /// Why an answer is not kept. What the disk did not take the program has heard: it is told the very same again until it is written.
 fn unwritten(refusal: Refusal) -> NotTold {
     match refusal {
@@ -199,7 +222,46 @@ impl Actor for Clerk {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
+        let clerk = context.address();
+        let verify = Some((clerk.clone().recipient(), clerk.clone().recipient()));
+        let concerns = Concerns(Participant { name: "clerk", verify, changed: clerk.recipient() });
+        self.around.keeper.addr().do_send(concerns);
         context.run_interval(LOOK_PERIOD, Self::look);
+    }
+}
+
+/// Under another id its exits are another central's, and nobody would tell of them.
+impl Handler<VerifyConfig> for Clerk {
+    type Result = ResponseFuture<Result<(), FieldProblem>>;
+
+    fn handle(&mut self, verify: VerifyConfig, _: &mut Self::Context) -> Self::Result {
+        let (around, config) = (self.around.clone(), self.around.config.borrow().clone());
+        Box::pin(async move {
+            if config.this_central.id == verify.new.this_central.id || around.untold(&config).await == Some(0) {
+                return Ok(());
+            }
+            Err(FieldProblem::new(
+                "this_central.id",
+                "invoices_wait",
+                "còn lượt ra chờ hóa đơn theo mã hiện tại; hãy đổi mã khi không còn lượt nào chờ",
+                "exits under the present id wait for their invoices; change it once none does",
+            ))
+        })
+    }
+}
+
+/// It prepared nothing.
+impl Handler<AbandonConfig> for Clerk {
+    type Result = ();
+
+    fn handle(&mut self, _: AbandonConfig, _: &mut Self::Context) {}
+}
+
+impl Handler<ConfigChanged> for Clerk {
+    type Result = ();
+
+    fn handle(&mut self, _: ConfigChanged, context: &mut Self::Context) {
+        self.look(context);
     }
 }
 

@@ -22,7 +22,6 @@ use crate::config::change::{ChangeKind, Edit, SaveRefused, changed, merge, put_o
 use crate::config::file;
 use crate::config::model::Config;
 use crate::desks::audit_desk::AuditDesk;
-use crate::desks::invoice_desk::InvoiceDesk;
 use crate::domain::audit::{self, Act};
 use crate::domain::problem::FieldProblem;
 
@@ -93,7 +92,6 @@ pub struct Keepsake {
     current: Arc<watch::Sender<Arc<Config>>>,
     participants: Arc<std::sync::Mutex<Vec<Participant>>>,
     audit: Arc<AuditDesk>,
-    invoices: Arc<InvoiceDesk>,
 }
 
 impl Keepsake {
@@ -103,9 +101,9 @@ impl Keepsake {
     }
 
     /// `file`: where saves go.
-    pub fn new(file: PathBuf, config: Config, audit: Arc<AuditDesk>, invoices: Arc<InvoiceDesk>) -> Self {
+    pub fn new(file: PathBuf, config: Config, audit: Arc<AuditDesk>) -> Self {
         let (current, _) = watch::channel(Arc::new(config));
-        Self { file, current: Arc::new(current), participants: Arc::default(), audit, invoices }
+        Self { file, current: Arc::new(current), participants: Arc::default(), audit }
     }
 
     pub fn view(&self) -> ConfigView {
@@ -145,10 +143,6 @@ async fn change(kept: Keepsake, request: ChangeConfig) -> Result<SavedConfig, Sa
     let saved = SavedConfig { config: new.clone(), version: new.version(), changes, warnings };
     if old == new {
         return Ok(saved);
-    }
-    let waiting = kept.invoices.state().waiting;
-    if waiting > 0 && old.this_central.id != new.this_central.id {
-        return Err(SaveRefused::Invalid(vec![uninvoiced(waiting)]));
     }
     let participants = kept.participants();
     verify(&participants, &new).await?;
@@ -219,16 +213,6 @@ pub fn foreign_ip(config: &Config) -> Option<FieldProblem> {
             "is not an address of this machine",
         )
     })
-}
-
-/// The exits of the old id are of another central then, and would never be told to the invoice program.
-fn uninvoiced(waiting: usize) -> FieldProblem {
-    FieldProblem::new(
-        "this_central.id",
-        "invoices_wait",
-        format!("còn {waiting} lượt ra chờ hoá đơn theo mã hiện tại; hãy đổi mã khi không còn lượt nào chờ"),
-        format!("{waiting} exits under the present id wait for their invoices; change it once none does"),
-    )
 }
 
 /// Texts of times were written in the zone of their time, and are made anew only from the events.
