@@ -414,37 +414,47 @@ pub fn all_figures<B: Books>(books: &mut B, shifts: &[Shift]) -> Result<Vec<Reck
     Ok(all)
 }
 
+/// How far apart what the central of a gate says of an exit and what counts are: by how much its word is more, VND; below 0: less.
+#[derive(Debug, Clone, Copy, Default)]
+struct Withheld {
+    now: i64,
+    /// Before that central last said less.
+    before_less: i64,
+}
+
 /// What each of some changes makes of what the drawers answer for: no more than the central of the gate says. So what another central adds to that moves
 /// nothing, but for what others took off before, and is left out; the next word of that central moves by what it is to what counted, whatever others said meanwhile.
-pub fn moved<B: Books>(
-    books: &mut B,
-    mut changes: Vec<ChangeLine<B::Log>>,
-) -> Result<Vec<ChangeLine<B::Log>>, B::Error> {
-    changes.sort_by(|a, b| (a.at_ms, &a.place).cmp(&(b.at_ms, &b.place)));
-    // By the event of the exit: by how much what its gate says is more than what counts, VND, below 0: less; and the same before that last said less.
-    let mut withheld = BTreeMap::new();
+pub fn moved<B: Books>(books: &mut B, changes: Vec<ChangeLine<B::Log>>) -> Result<Vec<ChangeLine<B::Log>>, B::Error> {
+    // By names of logs, which are the same at all centrals.
+    let of_log =
+        |change: ChangeLine<B::Log>| Ok((change.at_ms, books.log(change.place.0.clone())?, change.place.1, change));
+    let mut changes = changes.into_iter().map(of_log).collect::<Result<Vec<_>, B::Error>>()?;
+    changes.sort_by(|(at, log, seq, _), (other_at, other, other_seq, _)| {
+        (at, log, seq).cmp(&(other_at, other, other_seq))
+    });
+    let mut of_exits: BTreeMap<_, Withheld> = BTreeMap::new();
     let mut all_moved = Vec::with_capacity(changes.len());
-    for mut change in changes {
-        let (log, exit) = (books.log(change.place.0.clone())?, change.exit.clone());
+    for (_, log, seq, mut change) in changes {
         let is_own = log.central.as_str() == change.central;
-        let (before, once): (i64, i64) = withheld.get(&exit).copied().unwrap_or_default();
-        let of_correction = FactId::Authored { log, seq: change.place.1 };
+        let before = of_exits.get(&change.exit).copied().unwrap_or_default();
+        let of_correction = FactId::Authored { log, seq };
         let corrected = if change.change >= 0 { correction(books, &of_correction)? } else { None };
         let undone = corrected.as_ref().map_or(&[][..], |said| &said.undoes);
         let is_of_way_alone = corrected.as_ref().is_some_and(|said| said.right_fee.is_none() && undone.is_empty());
         let is_word_of_gate =
             |void: &FactId| matches!(void, FactId::Authored { log, .. } if log.central.as_str() == change.central);
-        let now = match (is_own, undone.is_empty()) {
-            _ if is_of_way_alone => (before, once),
-            (true, false) if undone.iter().any(is_word_of_gate) => (once, once),
-            (true, true) => (0, if change.change < 0 { before } else { once }),
-            _ => (before.saturating_sub(change.change), once),
+        let after = match (is_own, undone.is_empty()) {
+            _ if is_of_way_alone => before,
+            (true, false) if undone.iter().any(is_word_of_gate) => Withheld { now: before.before_less, ..before },
+            (true, true) if change.change < 0 => Withheld { now: 0, before_less: before.now },
+            (true, true) => Withheld { now: 0, ..before },
+            _ => Withheld { now: before.now.saturating_sub(change.change), ..before },
         };
-        withheld.insert(exit, now);
+        of_exits.insert(change.exit.clone(), after);
         // An exit that is written anew stands behind what removes the one it is in place of.
-        withheld.insert(Some((change.place.0.clone(), change.place.1 + 1)), (before, once));
+        of_exits.insert(Some((change.place.0.clone(), seq + 1)), before);
         let said = change.change;
-        change.change = said.saturating_add(now.0.min(0)).saturating_sub(before.min(0));
+        change.change = said.saturating_add(after.now.min(0)).saturating_sub(before.now.min(0));
         // One that says how it was paid changes nothing of what was taken, and is kept.
         if said == 0 || change.change != 0 {
             all_moved.push(change);
