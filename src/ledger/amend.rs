@@ -14,7 +14,9 @@ use crate::domain::payment::{Method, Paid, total_of};
 use crate::domain::plate::{self, PlateId};
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::shift::MoneyChange;
-use crate::domain::stay::{Account, Fact, Outcome, Taking, ToldThere, account, account_beside, paid_as_corrected};
+use crate::domain::stay::{
+    Account, Fact, Outcome, Taking, ToldThere, account, account_beside, paid_as_corrected, standing_voids,
+};
 use crate::domain::time::duration_text;
 use crate::domain::told::payment::ToldPaid;
 
@@ -64,7 +66,7 @@ impl<S: Storage> Transaction<'_, S> {
         let (is_same_way, right_method) = right_method.unwrap_or_default();
         let (exit_name, right_fee) = right_fee.unzip();
         let (method_name, right_method) = right_method.unzip();
-        let undoes = if is_void { self.voids_of(&row)? } else { Vec::new() };
+        let (undoes, undone_money) = if is_void { self.voids_of(&row)? } else { Default::default() };
         let stated = Correction { reason: request.reason.clone(), by: self.doer_text(), ..Correction::default() };
         let mut of_exit = Correction { right_fee, right_method, ..stated.clone() };
         if of_exit != stated
@@ -73,19 +75,15 @@ impl<S: Storage> Transaction<'_, S> {
             let fee = of_exit.right_fee.as_ref().map_or(taking.fee, |right| right.fee);
             of_exit.money.push(MoneyChange::of(&taking, fee));
         }
-        let mut of_stay = Correction {
+        let of_stay = Correction {
             // Always both: of two corrections made at once, one counts as a whole.
             plate_id: is_read_anew.then(|| plate.clone()),
             plate_view: is_read_anew.then_some(plate_view),
             camera_type,
             undoes,
+            money: undone_money,
             ..stated.clone()
         };
-        for void in &of_stay.undoes {
-            let void = component::fact_of(self.read()?, void)?;
-            let removed = void.as_ref().map(|void| void.event.money()).unwrap_or_default();
-            of_stay.money.extend(removed.iter().map(MoneyChange::undone));
-        }
         let hlc = self.hlc_after(&row, Some(plate))?;
         let mut said_beside = None;
         if is_same_way {
@@ -371,8 +369,9 @@ impl<S: Storage> Transaction<'_, S> {
         }))
     }
 
-    /// The voids by which a stay is void: those that removed what began it. One that gave its exit to another car stands.
-    fn voids_of(&mut self, row: &StayRow) -> Result<Vec<FactId>, S::Error> {
+    /// The voids by which a stay is void: those that removed what began it, also such as were undone before. One that gave its exit to another car
+    /// stands. And what their undoing makes of the money: of those that nobody undid yet.
+    fn voids_of(&mut self, row: &StayRow) -> Result<(Vec<FactId>, Vec<MoneyChange>), S::Error> {
         let facts = Component::around(self.read()?, row)?.held_facts();
         let outcomes = account(&facts).outcomes;
         let began = |id: &FactId| {
@@ -382,11 +381,17 @@ impl<S: Storage> Transaction<'_, S> {
             });
             *first.unwrap_or(id) == row.entry_fact
         };
-        let voids = facts.iter().filter_map(|fact| match (&fact.event.body, outcomes.get(&fact.id)) {
-            (Body::Void(void), Some(Outcome::Voided { stay })) if *stay == row.stay_id => Some((&fact.id, void)),
-            _ => None,
-        });
-        Ok(voids.filter(|(_, void)| void.removes.iter().any(began)).map(|(id, _)| id.clone()).collect())
+        let is_of_it = |fact: &&Fact| match (&fact.event.body, outcomes.get(&fact.id)) {
+            (Body::Void(void), Some(Outcome::Voided { stay })) => {
+                *stay == row.stay_id && void.removes.iter().any(began)
+            }
+            _ => false,
+        };
+        let voids: Vec<&Fact> = facts.iter().filter(is_of_it).collect();
+        let standing: Vec<_> = standing_voids(&facts.iter().collect::<Vec<_>>(), |_, _| true);
+        let stand = voids.iter().filter(|void| standing.iter().any(|(fact, _)| fact.id == void.id));
+        let money = stand.flat_map(|void| void.event.money()).map(MoneyChange::undone).collect();
+        Ok((voids.into_iter().map(|void| void.id.clone()).collect(), money))
     }
 
     pub(super) fn void(&mut self, request: &VoidStay) -> Result<Answer, Stop<S::Error>> {

@@ -144,19 +144,18 @@ struct Meant {
     fee: i64,
     /// What the gate's own central said last.
     word: i64,
-    /// What it had said before it removed the exit.
-    before: i64,
-    /// Removed, and by its own central.
-    removed: Option<bool>,
+    /// What it had said before it removed the exit, if that is the last it said.
+    before: Option<i64>,
+    is_removed: bool,
 }
 
 impl Meant {
     fn drawer(self) -> i64 {
-        if self.removed.is_some() { 0 } else { self.word.min(self.fee) }
+        if self.is_removed { 0 } else { self.word.min(self.fee) }
     }
 
     fn counts(self) -> i64 {
-        if self.removed.is_some() { 0 } else { self.fee }
+        if self.is_removed { 0 } else { self.fee }
     }
 }
 
@@ -177,7 +176,7 @@ proptest! {
         }
         both_know(&mut centrals);
         let mut at = 0;
-        let mut meant = Meant { fee: FEE, word: FEE, before: FEE, removed: None };
+        let mut meant = Meant { fee: FEE, word: FEE, before: None, is_removed: false };
         for (number, (is_there, change)) in steps.iter().enumerate() {
             let stay = stays[at].0.clone();
             let job = match change {
@@ -192,21 +191,28 @@ proptest! {
             if number == closes_after {
                 set(&mut centrals[0], closing(&id, "lan", false));
             }
-            let is_open = meant.removed.is_none();
+            let was_removed = meant.is_removed;
             let is_done = centrals[usize::from(*is_there)].ask(job).is_ok();
             if is_done {
                 match change {
                     0..=2 => {
                         meant.fee = [10_000, 20_000, 30_000][*change];
-                        meant.word = if *is_there { meant.word } else { meant.fee };
+                        if !is_there {
+                            (meant.word, meant.before) = (meant.fee, None);
+                        }
                     }
                     3 => {
-                        meant.removed = Some(!is_there);
-                        (meant.before, meant.word) = if *is_there { (meant.before, meant.word) } else { (meant.word, 0) };
+                        meant.is_removed = true;
+                        if !is_there {
+                            (meant.before, meant.word) = (meant.before.or(Some(meant.word)), 0);
+                        }
                     }
-                    4 if !is_open => {
-                        meant.word = if meant.removed == Some(true) && !is_there { meant.before } else { meant.word };
-                        meant.removed = None;
+                    4 if was_removed => {
+                        meant.is_removed = false;
+                        // Whoever removed it: its own central says that it stands, with what was told there.
+                        if !is_there {
+                            meant.word = meant.before.take().unwrap_or(meant.word);
+                        }
                     }
                     4 => {}
                     5..=7 => at = change - 5,
@@ -217,7 +223,7 @@ proptest! {
             for central in &mut centrals {
                 let (exits, drawer, beyond) = found(central, &id);
                 let case = format!("step {number} of {steps:?}, done: {is_done}: {meant:?}");
-                prop_assert_eq!((exits, drawer), (i64::from(meant.removed.is_none()), meant.drawer()), "{}", case);
+                prop_assert_eq!((exits, drawer), (i64::from(!meant.is_removed), meant.drawer()), "{}", case);
                 prop_assert_eq!(drawer + beyond, meant.counts(), "{}", case);
                 let taken: i64 = central.ledger.storage().takings.values().map(|taking| taking.fee.0).sum();
                 prop_assert_eq!(taken, meant.counts(), "{}", case);
@@ -255,4 +261,23 @@ fn who_undoes_elsewhere_what_a_gate_removed_adds_nothing_to_its_drawer() {
     both_know(&mut centrals);
     assert_eq!(reckoned(&mut centrals[1], &id).elsewhere, ShiftFigures::default());
     assert_eq!(found(&mut centrals[0], &id), (1, FEE, 0));
+}
+
+/// What is undone is what stood: a removal that was undone before is not undone once more.
+#[test]
+fn an_exit_that_is_removed_and_restored_again_and_again_moves_its_money_once_each_time() {
+    let (mut centrals, id) = two();
+    let stay = visit(&mut centrals[0], "edge-1", P, &person("lan"), FEE, Method::Cash);
+    set(&mut centrals[0], closing(&id, "lan", false));
+    both_know(&mut centrals);
+    for number in 0..6 {
+        let who = &mut centrals[usize::from(number % 3 == 2)];
+        who.ask(void(&stay).by(person("lead"))).unwrap();
+        both_know(&mut centrals);
+        assert_eq!(told_late(&mut centrals[1], &id).1, -FEE, "removed, {number}");
+        centrals[0].ask(said(&stay, &|said| said.restore = true)).unwrap();
+        both_know(&mut centrals);
+        assert_eq!(told_late(&mut centrals[1], &id).1, 0, "restored, {number}");
+    }
+    centrals.iter_mut().for_each(check);
 }

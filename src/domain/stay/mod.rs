@@ -36,7 +36,7 @@ pub use fact::{Fact, FoldKey};
 pub use fold::{Folded, Neighbour, Stray, guarded};
 pub use links::{Link, links};
 pub use outcome::{Account, Outcome, account, account_beside};
-pub use prepare::Prepared;
+pub use prepare::{Prepared, standing_voids};
 pub use repeats::PASSAGE_WINDOW_MS;
 pub use request::{REQUEST_WINDOW_MS, RESENT_WINDOW_MS, Telling, same_request, told_apart};
 pub use row_steps::{MAX_SKEW_MS, QUICK_EXIT_MS, renamed_stay_id};

@@ -239,10 +239,7 @@ enum Finding<'p, 'a> {
 }
 
 /// The voids that no correction of their stay undoes, in order. `counts`: whether a correction does, of a void.
-pub(super) fn standing_voids<'a>(
-    facts: &[&'a Fact],
-    counts: impl Fn(&Fact, &FactId) -> bool,
-) -> Vec<(&'a Fact, &'a Void)> {
+pub fn standing_voids<'a>(facts: &[&'a Fact], counts: impl Fn(&Fact, &FactId) -> bool) -> Vec<(&'a Fact, &'a Void)> {
     let undone: HashSet<(&FactId, &str)> = facts
         .iter()
         .filter_map(|fact| match &fact.event.body {
