@@ -196,6 +196,8 @@ const direction = () => car.pressed ?? lane() ?? (car.info?.already_inside ? "EX
 const judged = () => verdict({ ...car, direction: direction() });
 
 let restIf = () => {};
+/** What stands above the buttons moves them: another one may have come under the finger. */
+const ABOVE = ["notices", "told", "transfer", "near"];
 
 function render() {
   at("idle").hidden = car !== null;
@@ -205,9 +207,7 @@ function render() {
   if (car) showCar();
   showQueue();
   const shown = ["open", "close", "next", "force", "skip"].map((id) => (at(id).hidden ? "" : at(id).textContent));
-  // What stands above the buttons moves them: another one may have come under the finger.
-  const above = ["notices", "told", "transfer", "near"].map((id) => at(id).offsetHeight);
-  restIf([car?.request ?? "", ...shown, upcoming()?.plate ?? "", ...above].join("\n"));
+  restIf([car?.request ?? "", ...shown, upcoming()?.plate ?? "", ...ABOVE.map((id) => at(id).offsetHeight)].join("\n"));
 }
 
 function showCar() {
@@ -555,7 +555,8 @@ function givenIsMeant() {
   return false;
 }
 restIf = restWhenChanged(at("console"), ".pick, .shift, .plate-form, .edit");
-new ResizeObserver(render).observe(at("notices"));
+const moved = new ResizeObserver(render);
+for (const id of ABOVE) moved.observe(at(id));
 at("plate-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const plate = at("plate").value.trim();

@@ -17,10 +17,7 @@ const charge = (central, types = {}) => central.call("PUT", "/api/parking/fees",
 
 /** Until what stands there has stood there for a second. */
 const awake = (page) => page.waitForSelector("#console:not(.resting)");
-async function press(page, button) {
-  await awake(page);
-  await page.click(button);
-}
+const press = (page, button) => page.click(`#console:not(.resting) ${button}`);
 
 const LANES = { edges: [{ id: "edge-1", name: "Cổng A vào", direction: "ENTRY" }, { id: "edge-2", name: "Cổng A ra", direction: "EXIT" }, { id: "edge-3", name: "Cổng B" }] };
 
@@ -366,6 +363,28 @@ test("whose turn it is stands on the screen however far it was scrolled, and a m
   // Something else is told above: what stands where the finger is may be another button.
   await page.evaluate(() => document.getElementById("notices").append(Object.assign(document.createElement("p"), { className: "notice bad", textContent: "Ổ đĩa sắp đầy" })));
   await page.waitForSelector("#console.resting");
+  await page.done();
+});
+
+test("cars that may be meant and come late move the buttons, which rest at that moment and not at the next news", async () => {
+  const central = await new Central("central-1", LANES).start();
+  await central.enter("edge-1", "51F98765");
+  const page = await openPage(`${central.url}/gate?edge=edge-2`, PHONE);
+  await live(page);
+  let answer;
+  const asked = new Promise((resolve) => page.route("**/api/parking/near?*", async (route) => { await new Promise((go) => { answer = go; resolve(); }); await route.continue(); }));
+  await detect(central, "edge-2", "51F98766");
+  await asked;
+  await awake(page);
+  // What comes in the frame after the list was laid out is seen in the one after it.
+  const rests = page.evaluate(() => new Promise((resolve) => {
+    const list = document.getElementById("near-list");
+    new MutationObserver(() => requestAnimationFrame(() => requestAnimationFrame(() => resolve(document.querySelector("#console.resting") !== null)))).observe(list, { childList: true });
+  }));
+  answer();
+  ok(await rests, "the buttons rest as soon as the list stands above them");
+  await press(page, "#near-list button");
+  await says(page, "#car-plate", "51F-987.65");
   await page.done();
 });
 

@@ -23,11 +23,8 @@ async function open(address, options = {}) {
     window.heard = { presses: 0, keys: 0, tabs: 0 };
     return did;
   });
-  /** A press on what rests no more. */
-  page.press = async (selector) => {
-    await page.waitForSelector("#console:not(.resting)");
-    await page.locator(selector).first().click();
-  };
+  /** A press on what is there and rests no more. */
+  page.press = (selector) => page.locator(`#console:not(.resting) ${selector}`).first().click();
   await page.did();
   return page;
 }
