@@ -285,6 +285,7 @@ impl App {
             held: held.clone(),
             clock,
             started_ms: clock.now_ms(),
+            started: Instant::now(),
             broken_config: broken_config.clone(),
             notices: notices.clone(),
             roster: roster.clone(),

@@ -65,8 +65,9 @@ pub struct FeedContext {
     /// What is durable now.
     pub held: HeldView,
     pub clock: Clock,
-    /// When the process started, Unix ms.
+    /// When the process started, Unix ms, as the clock was then.
     pub started_ms: i64,
+    pub started: Instant,
     /// What the settings file said wrong at the start.
     pub broken_config: Option<String>,
     pub notices: Arc<Notices>,

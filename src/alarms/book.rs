@@ -116,7 +116,8 @@ impl Book {
     /// Takes in what is so now. True: something changed that is to be written down.
     pub fn look(&mut self, seen: &Situation, rules: &Rules, voice: &Voice<'_>) -> bool {
         let now_ms = seen.now_ms;
-        let mut changed = self.hear_edges(seen);
+        let mut changed = self.bring_back(now_ms);
+        changed |= self.hear_edges(seen);
         changed |= self.outbox.keep_channels(&rules.channels);
         let needs: BTreeMap<String, Attention> = seen
             .needs()
@@ -136,6 +137,21 @@ impl Book {
             !times.is_empty() || *held_back > 0
         });
         changed
+    }
+
+    /// What was noted while the clock was ahead is of now: else it would be neither over nor due again until that date comes.
+    fn bring_back(&mut self, now_ms: i64) -> bool {
+        let mut noted: Vec<&mut i64> = self.reported_ms.iter_mut().chain(self.heard.values_mut()).collect();
+        noted.extend(self.begun.values_mut().flat_map(|(times, _)| times));
+        noted.extend(self.odd.values_mut().map(|(first_ms, _)| first_ms));
+        for episode in self.open.values_mut() {
+            noted.extend([&mut episode.since_ms, &mut episode.seen_ms]);
+            noted.extend(episode.well_ms.iter_mut().chain(&mut episode.told_ms));
+        }
+        noted.retain(|noted_ms| **noted_ms > now_ms);
+        let is_any = !noted.is_empty();
+        noted.into_iter().for_each(|noted_ms| *noted_ms = now_ms);
+        is_any
     }
 
     fn lasts(&mut self, key: &str, need: &Attention, seen: &Situation, rules: &Rules, voice: &Voice<'_>) -> bool {

@@ -73,6 +73,41 @@ fn an_alarm_is_told_once_again_after_the_pause_and_when_it_is_over() {
 }
 
 #[test]
+fn what_was_noted_while_the_clock_was_a_year_ahead_is_over_and_told_again_like_anything_else() {
+    const AHEAD_MS: i64 = 365 * 24 * HOUR_MS;
+    let mut site = Site::new();
+    let due_ms = site.seen.now_ms;
+    site.seen.started_ms = due_ms - HOUR_MS;
+    site.book.report_is_due(due_ms, &[], &site.seen, &VOICE);
+    site.after(AHEAD_MS);
+    for _ in 0..MOST_PER_HOUR {
+        site.seen.can_commit = false;
+        site.after(0).after(PATIENCE_MS);
+        site.seen.can_commit = true;
+        site.after(0).after(CALM_MS);
+    }
+    site.seen.can_commit = false;
+    site.after(0).after(PATIENCE_MS);
+    site.seen.can_commit = true;
+    site.after(0);
+    site.book.report(site.seen.now_ms, site.seen.now_ms, &Day::default(), &site.rules, &VOICE);
+    site.kinds();
+    // The clock is right again.
+    site.restart();
+    site.after(-AHEAD_MS).after(CALM_MS).after(HOUR_MS);
+    site.kinds();
+    assert_eq!(site.book.open(), 0);
+    site.seen.can_commit = false;
+    site.after(0).after(PATIENCE_MS);
+    assert_eq!(site.kinds(), [MessageKind::Begin]);
+    site.after(4 * HOUR_MS);
+    assert_eq!(site.kinds(), [MessageKind::Still]);
+    site.seen.started_ms = due_ms;
+    site.after(24 * HOUR_MS);
+    assert_eq!(site.book.report_is_due(due_ms + 24 * HOUR_MS, &[], &site.seen, &VOICE), (true, false));
+}
+
+#[test]
 fn what_comes_back_within_a_minute_is_the_same_alarm() {
     let mut site = Site::new();
     site.seen.can_commit = false;
