@@ -460,6 +460,26 @@ fn backups_of_versions_before_are_kept_checked_and_put_back() {
     assert_eq!(digest(&central), at_backup);
 }
 
+/// A machine whose clock jumped ahead made one then: it is no reason to make none until that date, and takes the place of none for long.
+#[test]
+fn a_backup_of_a_clock_that_was_ahead_keeps_none_from_being_made() {
+    let central = with_cars(3);
+    let dir = central.directory().join("backups");
+    let now_ms = Clock::machine().now_ms();
+    let (ahead, right) = (dir.join("central-1_2031-01-05_030000412"), dir.join("central-1_2026-11-19_030000412"));
+    old_backup(&central, &ahead, now_ms + 1_000 * DAY_MS);
+    old_backup(&central, &right, now_ms - 2 * DAY_MS);
+    central.http.put("/api/p2p/config", &json!({"backup": {"dir": dir, "keep": 2}})).ok();
+    let is_of_now = |backup: &Value| {
+        let proven_ms = backup["proven_ms"].as_i64();
+        proven_ms >= Some(now_ms) && proven_ms < Some(now_ms + DAY_MS) && backup["running"] == false
+    };
+    central.http.post("/api/backup", &json!({}));
+    let shown = backup_state(&central, "one of now", is_of_now);
+    assert!(shown["backup"]["failed"].is_null() && shown["backup"]["kept"] == 2, "{shown}");
+    assert!(right.exists() && !ahead.exists(), "{:?}", all_in(&dir));
+}
+
 /// What `/api/status` says of the backups, once it says what is waited for.
 fn backup_state(central: &Central, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
     let state = || central.http.get("/api/status").ok().body["central"].clone();

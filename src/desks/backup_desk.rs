@@ -160,20 +160,23 @@ impl BackupDesk {
     /// Brings up to date what can be seen without reading more than the proofs. A share that does not answer keeps only this waiting.
     async fn look(&self, round: &Round, damaged: &[PathBuf], change: impl FnOnce(&mut BackupState)) {
         let work = round.clone();
-        let seen = in_background(move || (work.kept().0, work.passphrase_file.as_deref().and_then(wrong_with))).await;
+        let now_ms = round.clock.now_ms();
+        let seen =
+            in_background(move || (work.kept(now_ms).0, work.passphrase_file.as_deref().and_then(wrong_with))).await;
         self.change(|state| {
             if let Some((mut proven, passphrase)) = seen {
                 proven.retain(|kept| !damaged.contains(&kept.path));
+                let newest = proven.last().filter(|kept| kept.made_ms <= now_ms);
                 *state = BackupState {
                     dir: Some(round.dir.display().to_string()),
-                    proven_ms: proven.last().map(|kept| kept.made_ms),
-                    encrypted: proven.last().map(|kept| kept.backup.is_sealed()),
+                    proven_ms: newest.map(|kept| kept.made_ms),
+                    encrypted: newest.map(|kept| kept.backup.is_sealed()),
                     kept: proven.len(),
                     passphrase,
                     ..std::mem::take(state)
                 };
             }
-            state.overdue = state.is_due(round) && round.clock.now_ms() - round.due_ms > PATIENCE_MS;
+            state.overdue = state.is_due(round) && now_ms - round.due_ms > PATIENCE_MS;
             change(state);
         });
     }
@@ -269,8 +272,9 @@ impl Round {
         })
     }
 
-    /// The proven backups of this central, the oldest first; and what has the name of one and is none, with the reason.
-    fn kept(&self) -> (Vec<OwnBackup>, Vec<(PathBuf, String)>) {
+    /// The proven backups of this central, the oldest first; and what has the name of one and is none, with the reason. What was made
+    /// while the clock was ahead is older than all of before now: it keeps none from being made, and goes first.
+    fn kept(&self, now_ms: i64) -> (Vec<OwnBackup>, Vec<(PathBuf, String)>) {
         let central = &self.site.central;
         let (mut proven, mut damaged) = (Vec::new(), Vec::new());
         let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -290,14 +294,15 @@ impl Round {
                 Err(_) => {}
             }
         }
-        proven.sort_by_key(|kept| kept.made_ms);
+        proven.sort_by_key(|kept| (kept.made_ms <= now_ms, kept.made_ms));
         (proven, damaged)
     }
 
     /// `asked`: somebody wants one, also where none is due. It waits for one that is made by hand, and lets that count.
     fn make(self, asked: bool) -> Made {
         let turn = backup::BackupTurn::wait(&self.parts.data_dir);
-        let (mut sound, mut damaged) = self.kept();
+        let now_ms = self.clock.now_ms();
+        let (mut sound, mut damaged) = self.kept(now_ms);
         sound.retain(|kept| match kept.backup.holds() {
             Ok(()) => true,
             Err(reason) => {
@@ -305,7 +310,7 @@ impl Round {
                 false
             }
         });
-        let is_there = sound.last().is_some_and(|newest| newest.made_ms >= self.due_ms);
+        let is_there = sound.last().is_some_and(|newest| (self.due_ms..=now_ms).contains(&newest.made_ms));
         let sound = sound.into_iter().map(|kept| (kept.path, kept.made_ms)).collect();
         let made = match turn {
             Ok(_) if is_there && !asked => Ok(None),
