@@ -157,7 +157,8 @@ pub async fn put_subscriptions(
         }
         let (changed, version, stale) = change(&worker, settings.subscriptions_version(), &changes, &act).await?;
         saved.changed += changed;
-        let gone = difference.removed.iter().take(changed).map(|gone| Subscription::clone(gone));
+        let set = difference.added.len() + difference.changed.len();
+        let gone = difference.removed.iter().take(changed.saturating_sub(set)).map(|gone| Subscription::clone(gone));
         saved.removed.extend(gone);
         saved.version.clone_from(&version);
         if !stale {

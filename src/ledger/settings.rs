@@ -74,11 +74,12 @@ pub struct ListDifference {
 pub type SubscriptionChange = (String, Option<Subscription>);
 
 impl ListDifference {
-    /// The changes that make the list of what is held.
+    /// The changes that make the list of what is held. What goes comes last: whoever is stopped halfway, by a full disk or a power cut,
+    /// has left nobody without the subscription that takes the place of an old one.
     pub fn changes(&self) -> Vec<SubscriptionChange> {
         let removed = self.removed.iter().map(|held| (held.id.clone(), None));
         let set = self.added.iter().chain(&self.changed).map(|new| (new.id.clone(), Some(Subscription::clone(new))));
-        removed.chain(set).collect()
+        set.chain(removed).collect()
     }
 }
 
@@ -701,7 +702,8 @@ mod tests {
     }
 
     proptest! {
-        /// The changes make the sent list of the held one, each is a change, and there is none where both are equal.
+        /// The changes make the sent list of the held one, each is a change, and there is none where both are equal. However far one
+        /// gets with them, what is set was set.
         #[test]
         fn a_difference_makes_the_one_list_of_the_other(held in list(), sent in list()) {
             let log = LogId { central: CentralId::new("central-1").unwrap(), epoch: Epoch(1) };
@@ -717,6 +719,7 @@ mod tests {
             }
             let difference = settings.difference(&sent);
             prop_assert_eq!(difference.changes().is_empty(), held == sent);
+            prop_assert!(difference.changes().is_sorted_by_key(|(_, value)| value.is_none()), "what goes comes last");
             for (id, value) in difference.changes() {
                 prop_assert_ne!(settings.subscription(&id), value.as_ref());
                 set(&mut settings, id, value);
