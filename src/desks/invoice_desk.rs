@@ -184,6 +184,8 @@ pub struct InvoicePost {
 pub struct InvoiceAnswer {
     pub number: Option<String>,
     pub code: Option<String>,
+    /// The amount that it knows the key with, if it says so: what it heard before a restart may have been corrected since.
+    pub told_amount: Option<Vnd>,
 }
 
 impl InvoicePost {
@@ -268,8 +270,9 @@ impl InvoicePost {
     /// What is kept of it. `done_to`: see [`Invoiced`].
     pub fn noted(&self, answer: InvoiceAnswer, done_to: u64) -> Invoiced {
         let exit = FactId::Authored { log: self.exit.log.clone(), seq: self.exit.seq };
-        let InvoiceAnswer { number, code } = answer;
-        Invoiced { exit, exit_ms: self.exit_ms, stay: self.stay.clone(), amount: self.amount, number, code, done_to }
+        let InvoiceAnswer { number, code, told_amount } = answer;
+        let amount = told_amount.unwrap_or(self.amount);
+        Invoiced { exit, exit_ms: self.exit_ms, stay: self.stay.clone(), amount, number, code, done_to }
     }
 }
 
@@ -317,7 +320,14 @@ fn heard(status: u16, answer: &str) -> Result<InvoiceAnswer, NotTold> {
     if fields.get("number").is_none() {
         return Err(NotTold::Yet(format!("an answer without a number of an invoice: {said}")));
     }
-    Ok(InvoiceAnswer { number: text("number", MAX_NUMBER_CHARS)?, code: text("code", MAX_CODE_CHARS)? })
+    let told_amount = match fields.get("told_amount") {
+        None | Some(Value::Null) => None,
+        Some(amount) => {
+            let amount = amount.as_i64().map(Vnd).filter(|amount| amount.is_fee());
+            Some(amount.ok_or_else(|| NotTold::Ever(format!("told_amount is no whole number of đồng: {said}")))?)
+        }
+    };
+    Ok(InvoiceAnswer { number: text("number", MAX_NUMBER_CHARS)?, code: text("code", MAX_CODE_CHARS)?, told_amount })
 }
 
 #[cfg(test)]
@@ -335,12 +345,20 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_number_no_invoice_or_none_of_an_invoice_program() {
-        let number = |number: &str| Ok(InvoiceAnswer { number: Some(number.into()), code: None });
+        let number = |number: &str| Ok(InvoiceAnswer { number: Some(number.into()), code: None, told_amount: None });
         assert_eq!(heard(200, r#"{"number": "1C26MAA-42"}"#), number("1C26MAA-42"));
         assert_eq!(heard(201, r#"{"number": 42, "more": true}"#), number("42"));
-        let code = InvoiceAnswer { number: Some("42".into()), code: Some("M1-26-X".into()) };
-        assert_eq!(heard(200, r#"{"number": " 42 ", "code": "M1-26-X"}"#), Ok(code));
-        let none = InvoiceAnswer { number: None, code: None };
+        let code = InvoiceAnswer { number: Some("42".into()), code: Some("M1-26-X".into()), told_amount: None };
+        assert_eq!(heard(200, r#"{"number": " 42 ", "code": "M1-26-X"}"#), Ok(code.clone()));
+        let told = InvoiceAnswer { told_amount: Some(Vnd(25_000)), ..code };
+        assert_eq!(heard(200, r#"{"number": "42", "code": "M1-26-X", "told_amount": 25000}"#), Ok(told.clone()));
+        assert_eq!(
+            (post(1).noted(told, 0).amount, post(1).amount),
+            (Vnd(25_000), Vnd(5)),
+            "the invoice says what it was told"
+        );
+        let none = InvoiceAnswer { number: None, code: None, told_amount: None };
+        assert_eq!(post(1).noted(none.clone(), 0).amount, Vnd(5));
         for made_none in [r#"{"number": null}"#, r#"{"number": ""}"#] {
             assert_eq!(heard(200, made_none), Ok(none.clone()));
         }
@@ -349,7 +367,13 @@ mod tests {
             assert!(matches!(heard(status, answer), Err(NotTold::Yet(_))), "{status} {answer}");
         }
         let long = format!(r#"{{"number": "{}"}}"#, "9".repeat(65));
-        for (status, answer) in [(422, "no plate"), (409, ""), (200, r#"{"number": [1]}"#), (200, long.as_str())] {
+        for (status, answer) in [
+            (422, "no plate"),
+            (409, ""),
+            (200, r#"{"number": [1]}"#),
+            (200, r#"{"number": 1, "told_amount": -1}"#),
+            (200, long.as_str()),
+        ] {
             assert!(matches!(heard(status, answer), Err(NotTold::Ever(_))), "{status} {answer}");
         }
     }
