@@ -156,7 +156,7 @@ impl Campaign {
 const ALARMS: [&str; 5] = ["duplicate_central_id", "log_forked", "broken_run", "own_log_ahead", "read_failed"];
 
 /// What the traffic of gates leads to, with cuts and wrong clocks.
-const EXPECTED: [&str; 16] = [
+const EXPECTED: [&str; 17] = [
     "IN",
     "OUT",
     "LEFT_UNSEEN",
@@ -173,6 +173,7 @@ const EXPECTED: [&str; 16] = [
     "addendum",
     "told_late",
     "entry_unknown",
+    "announced",
 ];
 
 impl fmt::Display for Campaign {

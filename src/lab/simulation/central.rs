@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::replica::{Replica, ReplicaJob};
 use super::world::Event;
+use crate::domain::fingerprint::Fingerprint;
 use crate::domain::ids::{CentralId, LogId};
 use crate::replication::Now;
 use crate::replication::backoff::BackoffRange;
@@ -105,6 +106,11 @@ pub(super) fn central_id(index: usize) -> CentralId {
         Ok(id) => id,
         Err(_) => unreachable!("a letter and digits are a central id"),
     }
+}
+
+/// Its certificate, which is that of every machine with its key.
+pub(super) fn certificate_of(central: &CentralId) -> Fingerprint {
+    Fingerprint::of_certificate(central.as_str().as_bytes())
 }
 
 impl Central {

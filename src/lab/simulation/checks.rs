@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::replica::Replica;
-use crate::domain::ids::LogId;
+use crate::domain::ids::{CentralId, LogId};
 use crate::replication::log::{ChainHash, EventBytes, Head, Run};
 use crate::replication::peer::output::SocketId;
 use crate::wire::frame::Frame;
@@ -34,6 +34,8 @@ pub(super) struct Truth {
     refused: BTreeSet<(SocketId, u64)>,
     /// Codes of ERROR frames that something simulated gives reason for.
     pub(super) errors: BTreeSet<&'static str>,
+    /// Whose events need not arrive any more: it was thrown out.
+    pub(super) expelled: Option<CentralId>,
     /// Events that were acknowledged and were on no disk any more but one that forgot them.
     pub(super) excused: u64,
 }
@@ -182,7 +184,8 @@ impl Truth {
     /// The first event that was acknowledged and is not on this disk.
     pub(super) fn missing(&self, disk: &Replica) -> Option<(LogId, u64)> {
         let have = disk.heads();
-        self.logs.iter().filter(|(_, log)| log.acknowledged > 0).find_map(|(name, log)| {
+        let is_due = |name: &LogId, log: &Log| log.acknowledged > 0 && self.expelled.as_ref() != Some(&name.central);
+        self.logs.iter().filter(|(name, log)| is_due(name, log)).find_map(|(name, log)| {
             let genuine = log.genuine(name, disk, have.to(name));
             (genuine < log.acknowledged).then(|| (name.clone(), genuine + 1))
         })

@@ -1,10 +1,11 @@
 //! What happens to processes and their directories: crashes at every point of a commit, loss, old copies, doubles.
 
-use super::central::{Central, CrashPoint, Death, Notes, Socket};
+use super::central::{Central, CrashPoint, Death, Notes, Socket, central_id};
 use super::faults;
-use super::replica::{Moment, Replica, ReplicaOutcome};
+use super::replica::{Moment, Replica, ReplicaJob, ReplicaOutcome};
 use super::world::{Event, World};
 use crate::domain::ids::Epoch;
+use crate::wire::frame::code;
 
 impl World<'_> {
     /// A process ends without a word of its own, at this point of the commit under way, if there is one.
@@ -79,7 +80,8 @@ impl World<'_> {
     pub(super) fn restart(&mut self, central: usize) {
         let instance = self.random.next_u64();
         let neighbours = self.neighbours(central);
-        let seeds: Vec<(usize, u64)> = neighbours.into_iter().map(|peer| (peer, self.random.next_u64())).collect();
+        let mut seeds: Vec<(usize, u64)> = neighbours.into_iter().map(|peer| (peer, self.random.next_u64())).collect();
+        seeds.retain(|(peer, _)| !self.turns_away(central, *peer));
         let now_ms = self.now_ms;
         let Some(state) = self.centrals.get_mut(central).filter(|state| !state.alive) else { return };
         state.start(now_ms, instance, seeds.into_iter());
@@ -137,6 +139,9 @@ impl World<'_> {
     /// A second machine starts with the id of one and a copy of its directory. There is one double at a time.
     pub(super) fn clone_central(&mut self, of: usize, until_ms: u64) -> bool {
         let place = self.members();
+        if self.expelled == Some(of) {
+            return false;
+        }
         let Some((disk, notes)) = self.centrals.get(of).map(|original| (original.disk.copy(), original.notes.clone()))
         else {
             return false;
@@ -165,7 +170,7 @@ impl World<'_> {
             return;
         }
         if double_stays {
-            let empty = Replica::new(&super::central::central_id(original));
+            let empty = Replica::new(&central_id(original));
             let directory = self
                 .centrals
                 .get_mut(place)
@@ -177,5 +182,67 @@ impl World<'_> {
             }
         }
         self.forget();
+    }
+
+    /// A person throws a central out, at another one; where the rest would not hang together without it, nobody does. Its machine runs on,
+    /// in bad hands.
+    pub(super) fn expel(&mut self, at: usize, whom: usize) -> bool {
+        let is_doubled = self.doubled == whom && self.double().is_some();
+        let is_up = self.centrals.get(at).is_some_and(|state| state.alive);
+        if self.expelled.is_some() || is_doubled || !is_up || !self.hangs_together_without(whom) {
+            return false;
+        }
+        self.expelled = Some(whom);
+        self.truth.expelled = Some(central_id(whom));
+        // Who is turned away may have dialled before.
+        self.truth.errors.insert(code::IDENTITY);
+        self.forget();
+        self.say_expelled(at, whom);
+        true
+    }
+
+    /// Where that is forgotten, as a disk was lost, people say it again.
+    pub(super) fn expel_again(&mut self) {
+        let at = self.mesh().find(|central| central.alive).map(|central| central.index);
+        if let (Some(whom), Some(at)) = (self.expelled, at) {
+            self.say_expelled(at, whom);
+        }
+    }
+
+    fn say_expelled(&mut self, at: usize, whom: usize) {
+        let payload = format!(r#"{{"n":0,"asked":0,"expels":"{}"}}"#, central_id(whom));
+        self.enqueue(at, ReplicaJob::Author(payload.into()));
+    }
+
+    fn hangs_together_without(&self, whom: usize) -> bool {
+        let Some(first) = (0..self.members()).find(|index| *index != whom) else { return false };
+        let (mut reached, mut next) = (vec![first], 0);
+        while let Some(one) = reached.get(next).copied() {
+            next += 1;
+            for other in self.neighbours(one) {
+                if other != whom && !reached.contains(&other) {
+                    reached.push(other);
+                }
+            }
+        }
+        reached.len() + 1 == self.members()
+    }
+
+    /// Whether this central, by what it holds, turns another one away.
+    pub(super) fn turns_away(&self, central: usize, other: usize) -> bool {
+        let is_out = |state: &Central| {
+            let peers = self.neighbours(central).into_iter().map(central_id);
+            state.disk.turns_away(&central_id(other), peers)
+        };
+        self.expelled == Some(other) && central != other && self.centrals.get(central).is_some_and(is_out)
+    }
+
+    /// Ends the link with whoever is thrown out, once that is known here.
+    pub(super) fn shut_out(&mut self, central: usize) {
+        let is_linked = |other: &usize| self.centrals.get(central).is_some_and(|it| it.peers.contains_key(other));
+        let Some(out) = self.expelled.filter(is_linked).filter(|out| self.turns_away(central, *out)) else { return };
+        let peer = self.centrals.get_mut(central).and_then(|state| state.peers.remove(&out));
+        self.note(|| format!("c{central} turns c{out} away"));
+        self.lose_sockets(central, out, peer.and_then(|peer| peer.link()), "expelled");
     }
 }

@@ -1,6 +1,8 @@
 //! What somebody writes who has a central and its key in his hands, in logs of its name: clocks at both ends, expulsions and returns and floods of them,
 //! removals of what others wrote, cars that are everywhere, money taken at the gates of others, names and price lists, numbers at their limits.
 
+use super::central::certificate_of;
+use super::traffic;
 use crate::domain::authorship::Author;
 use crate::domain::doer::{Doer, DoerKind};
 use crate::domain::event::{Body, Draft, Entry, Exit, PriceList, SubscriptionUpdate, TariffUpdate, Void};
@@ -31,7 +33,7 @@ pub(super) fn log_of(
     let mut dice = SplitMix64::new(number);
     let log = LogId { central: central.clone(), epoch: Epoch(dice.next_u64()) };
     let prev = Head::empty(&log).hash;
-    let drafts: Vec<Draft> = (0..=dice.below(4)).filter_map(|_| one(&mut dice, wall_ms, storage)).collect();
+    let drafts: Vec<Draft> = (0..=dice.below(4)).filter_map(|_| one(&mut dice, central, wall_ms, storage)).collect();
     let events = (1..).zip(drafts).map(|(seq, draft)| {
         let proof = author.proof(&log, seq);
         draft.encode_as(&log, seq, log.central.as_str(), None, &proof).ok().map(EventBytes::from)
@@ -41,7 +43,7 @@ pub(super) fn log_of(
     Some(Run { log, after: 0, prev, events, hash })
 }
 
-fn one(dice: &mut SplitMix64, wall_ms: i64, storage: &MemoryStorage) -> Option<Draft> {
+fn one(dice: &mut SplitMix64, own: &CentralId, wall_ms: i64, storage: &MemoryStorage) -> Option<Draft> {
     let stays: Vec<&StayRow> = storage.stays.values().map(|stored| &stored.row).collect();
     let row = stays.get(usize::try_from(dice.next_u64() % stays.len().max(1) as u64).ok()?)?;
     let places = u64::try_from(storage.events.len()).ok()?;
@@ -91,8 +93,12 @@ fn one(dice: &mut SplitMix64, wall_ms: i64, storage: &MemoryStorage) -> Option<D
             _ => {
                 let mut tariff = Tariff::default();
                 tariff.base.fee_per_hour = Vnd(i64::try_from(dice.below(1_000_000)).ok()?);
-                let from_ms = wall_ms + i64::try_from(dice.below(4)).ok()? * 60_000;
-                Body::PriceList(PriceList { valid_from_ms: Some(from_ms), tariff: Some(tariff) })
+                let from_ms = traffic::announced_for(dice, wall_ms);
+                // Or it takes back what people announced.
+                Body::PriceList(PriceList {
+                    valid_from_ms: Some(from_ms),
+                    tariff: (dice.below(2) == 0).then_some(tariff),
+                })
             }
         },
         0 | 6 => {
@@ -101,15 +107,20 @@ fn one(dice: &mut SplitMix64, wall_ms: i64, storage: &MemoryStorage) -> Option<D
             Body::Tariff(TariffUpdate { tariff })
         }
         1 => Body::Subscription(SubscriptionUpdate { id: format!("s-{}", row.plate_id), subscription: None }),
-        2 | 7 => Body::Central(CentralStanding {
-            central: format!("c{}", dice.below(3)).parse().ok()?,
-            fingerprint: Fingerprint::of_certificate(&dice.below(2).to_be_bytes()),
-            standing: if dice.below(2) == 0 { Standing::Admitted } else { Standing::Expelled },
-            ip: None,
-            p2p_port: None,
-            reason: None,
-            by: None,
-        }),
+        2 | 7 => {
+            let (name, key, is_yes) = (dice.below(3), dice.below(3), dice.below(2) == 0);
+            // Or it lets itself in again, under its own name or another.
+            let itself = key == 2;
+            Body::Central(CentralStanding {
+                central: if itself && is_yes { own.clone() } else { format!("c{name}").parse().ok()? },
+                fingerprint: if itself { certificate_of(own) } else { Fingerprint::of_certificate(&key.to_be_bytes()) },
+                standing: if itself || is_yes { Standing::Admitted } else { Standing::Expelled },
+                ip: None,
+                p2p_port: None,
+                reason: None,
+                by: None,
+            })
+        }
         3 => {
             let removed = (0..dice.below(MOST_REMOVED)).filter_map(|_| {
                 let at = storage.events.keys().nth(usize::try_from(dice.next_u64() % places).ok()?)?;

@@ -51,6 +51,8 @@ pub(super) enum Kind {
     ForgedLog,
     /// Somebody has a central and its key in his hands, and writes what harms most.
     BadAuthor,
+    /// A person throws a central out for good, which goes on as before and does its worst.
+    Expelled,
     /// Somebody who is not one of the mesh, or says it is another, knocks.
     Stranger,
     /// The address of a peer leads to another central, or back.
@@ -58,7 +60,7 @@ pub(super) enum Kind {
 }
 
 /// Each with how often it is drawn, beside the others.
-const KINDS: [(Kind, u64); 21] = [
+const KINDS: [(Kind, u64); 22] = [
     (Kind::Cut, 4),
     (Kind::HalfOpen, 4),
     (Kind::OneWay, 4),
@@ -80,6 +82,7 @@ const KINDS: [(Kind, u64); 21] = [
     (Kind::Garbage, 3),
     (Kind::ForgedLog, 1),
     (Kind::BadAuthor, 6),
+    (Kind::Expelled, 2),
 ];
 
 /// A process dies with a commit under way: nothing of it happened, …
@@ -119,6 +122,7 @@ impl Kind {
             Self::Garbage => "garbage",
             Self::ForgedLog => "forged_log",
             Self::BadAuthor => "bad_author",
+            Self::Expelled => "expelled",
             Self::Stranger => "stranger",
             Self::WrongAddress => "wrong_address",
         }
@@ -126,7 +130,16 @@ impl Kind {
 
     /// Faults of the outside world; without them nobody lies and no directory is exchanged.
     fn is_natural(self) -> bool {
-        !matches!(self, Self::Wiped | Self::Restored | Self::Cloned | Self::Garbage | Self::ForgedLog | Self::BadAuthor)
+        !matches!(
+            self,
+            Self::Wiped
+                | Self::Restored
+                | Self::Cloned
+                | Self::Garbage
+                | Self::ForgedLog
+                | Self::BadAuthor
+                | Self::Expelled
+        )
     }
 
     fn pick(random: &mut SplitMix64, natural_only: bool) -> Self {
@@ -177,6 +190,7 @@ impl World<'_> {
             Kind::Garbage => self.lie(one, until_ms),
             Kind::ForgedLog => self.forge(one, until_ms),
             Kind::BadAuthor => self.write_evil(one),
+            Kind::Expelled => self.expel(one, other),
             Kind::Stranger => self.stranger_knocks(one, other),
             Kind::WrongAddress => self.misdirect(one, until_ms),
         };
@@ -258,6 +272,7 @@ impl World<'_> {
                 self.restart(index);
             }
         }
+        self.expel_again();
     }
 }
 

@@ -69,6 +69,7 @@ impl World<'_> {
                 let treated = self.treat()?;
                 treatments_left = if treated { treatments_left - 1 } else { 0 };
                 if treated {
+                    self.expel_again();
                     healed_ms = self.now_ms;
                     (linked, equal) = (false, false);
                 }
@@ -79,6 +80,7 @@ impl World<'_> {
             }
         }
         self.nothing_is_missing()?;
+        self.expelled_everywhere = self.expelled.is_some();
         self.run_until(self.now_ms + SETTLED_AFTER_MS)?;
         self.everybody_knows()?;
         self.propagation()?;
@@ -126,12 +128,14 @@ impl World<'_> {
             self.stop_double();
             return Ok(true);
         }
-        let disks: Vec<&Replica> = self.mesh().iter().map(|central| &central.disk).collect();
+        let (places, disks): (Vec<usize>, Vec<&Replica>) =
+            self.mesh().map(|central| (central.index, &central.disk)).unzip();
         let forks = self.truth.forks(&disks);
         if let Some(log) = forks.keys().find(|log| !self.alarmed.contains(log)) {
             return Err(format!("nobody was alarmed about the fork of {log}: {}", self.describe()));
         }
-        let emptied: BTreeSet<usize> = forks.into_values().flatten().collect();
+        let emptied: BTreeSet<usize> =
+            forks.into_values().flatten().filter_map(|disk| places.get(disk).copied()).collect();
         self.note(|| format!("people empty {emptied:?}"));
         for central in &emptied {
             self.wipe(*central, self.now_ms + 1);
@@ -143,6 +147,9 @@ impl World<'_> {
     fn propagation(&mut self) -> Result<(), String> {
         let written_ms = self.now_ms;
         for central in 0..self.members() {
+            if self.expelled == Some(central) {
+                self.write_evil(central);
+            }
             self.author(central, 1);
         }
         self.run_until(self.now_ms + 1)?;
@@ -163,14 +170,14 @@ impl World<'_> {
             let (peer, _) = central.peers.iter().find(|(_, peer)| peer.link().is_none())?;
             Some((central.index, *peer))
         };
-        self.mesh().iter().find_map(unlinked)
+        self.mesh().find_map(unlinked)
     }
 
     /// All run, hold the same, and nobody is writing.
     fn is_equal(&self) -> bool {
-        let Some(first) = self.mesh().first() else { return true };
+        let Some(first) = self.mesh().next() else { return true };
         let at_rest = |central: &Central| central.alive && central.queue.is_empty() && central.committing.is_none();
-        self.double().is_none() && self.mesh().iter().all(|central| at_rest(central) && central.have == first.have)
+        self.double().is_none() && self.mesh().all(|central| at_rest(central) && central.have == first.have)
     }
 
     /// Where everybody stands, for a failure.
@@ -180,12 +187,13 @@ impl World<'_> {
             let logs = central.coordinator.status(&central.have);
             format!("\nc{}: {:?}\n  {peers:?}\n  {logs:?}", central.index, central.have)
         };
-        self.mesh().iter().map(one).collect()
+        self.mesh().map(one).collect()
     }
 
     fn nothing_is_missing(&mut self) -> Result<(), String> {
         let mut common: Option<Meaning> = None;
-        let members = self.members();
+        let (members, expelled) = (self.members(), self.expelled);
+        self.is_out_everywhere()?;
         for central in self.mesh() {
             let heads = central.disk.heads();
             if central.have != heads {
@@ -193,7 +201,7 @@ impl World<'_> {
                 return Err(format!("the memory of c{index} is not its disk: {have:?} {heads:?}"));
             }
         }
-        for central in self.centrals.iter_mut().take(members) {
+        for central in self.centrals.iter_mut().take(members).filter(|central| expelled != Some(central.index)) {
             let meaning = central.disk.meaning().map_err(|what| format!("c{}: {what}", central.index))?;
             let Meaning { words, .. } = &meaning;
             if let Some(Meaning { words: others, .. }) = common.as_ref().filter(|common| **common != meaning) {
@@ -205,6 +213,21 @@ impl World<'_> {
         for central in self.mesh() {
             if let Some((log, seq)) = self.truth.missing(&central.disk) {
                 return Err(format!("c{} does not hold acknowledged event {seq} of {log}", central.index));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever was thrown out is linked with nobody, though it lets itself in; and what it began since then nobody holds.
+    fn is_out_everywhere(&self) -> Result<(), String> {
+        let Some(expelled) = self.expelled else { return Ok(()) };
+        for central in self.mesh() {
+            let index = central.index;
+            if central.peers.contains_key(&expelled) || !self.turns_away(index, expelled) {
+                return Err(format!("c{index} does not turn c{expelled} away"));
+            }
+            if let Some(log) = self.void_logs.iter().find(|log| central.have.to(log) > 0) {
+                return Err(format!("c{index} holds {log} of c{expelled}, which is out"));
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use super::central::certificate_of;
 use super::lies::FORGED;
 use super::{money, traffic};
 use crate::domain::authorship::{Author, OpenedBy, Opener};
@@ -13,6 +14,7 @@ use crate::domain::ids::{CentralId, Epoch, LogId};
 use crate::domain::lane::Lanes;
 use crate::domain::plate::PlateId;
 use crate::domain::row::{StayRow, StayStatus};
+use crate::domain::standing::{CentralStanding, Standing, Trusted, in_force};
 use crate::domain::stay::{Fact, Resolution, resolve};
 use crate::domain::tariff::Tariff;
 use crate::domain::time::SiteZone;
@@ -82,6 +84,9 @@ struct Payload {
     /// Whoever has this central in his hands writes what harms the others most, into its own log.
     #[serde(default)]
     evil: bool,
+    /// A person throws this central out.
+    #[serde(default)]
+    expels: Option<CentralId>,
 }
 
 /// Stands for the keys of all centrals: a signature says whose it is, and nobody simulated makes one in another's name.
@@ -150,9 +155,21 @@ impl Replica {
         for job in jobs {
             match job {
                 ReplicaJob::Author(payload) => {
-                    let Ok(Payload { n, asked: before, evil: is_evil }) = serde_json::from_str(&payload) else {
+                    let Ok(Payload { n, asked: before, evil: is_evil, expels }) = serde_json::from_str(&payload) else {
                         continue;
                     };
+                    if let Some(central) = expels {
+                        asked.push(Job::PutStanding(CentralStanding {
+                            fingerprint: certificate_of(&central),
+                            central,
+                            standing: Standing::Expelled,
+                            ip: None,
+                            p2p_port: None,
+                            reason: None,
+                            by: None,
+                        }));
+                        continue;
+                    }
                     if is_evil {
                         let central = self.ledger.context().central.clone();
                         let mut thief = author_of(&central);
@@ -248,7 +265,7 @@ impl Replica {
         }
         let Decided { stored, asked, tariff, evil, processed } = self.process(moment, jobs);
         if let (Some(tariff), Some(Ok(Answer::TariffSet { .. }))) = (&tariff, processed.outcomes.last())
-            && *self.ledger.settings().tariff().0 != *tariff
+            && *self.ledger.settings().tariff_at(moment.wall_ms).0 != *tariff
         {
             return Err("a tariff was set and is not in force".to_owned());
         }
@@ -325,6 +342,15 @@ impl Replica {
         self.ledger.start_new_epoch();
     }
 
+    /// Whether this central is thrown out, as far as is known here; a person set up the others, `peers`.
+    pub(super) fn turns_away(&self, central: &CentralId, peers: impl Iterator<Item = CentralId>) -> bool {
+        let decisions: Vec<_> = self.ledger.settings().decisions().collect();
+        let peers = peers.map(|peer| (peer.clone(), certificate_of(&peer))).collect();
+        let trusted = Trusted { own: self.ledger.context().central.clone(), peers };
+        let counts = in_force(&decisions, &trusted);
+        counts.get(&certificate_of(central)).is_some_and(|it| it.said.standing == Standing::Expelled)
+    }
+
     /// What a copy of the directory holds, for the process that will start on it.
     pub(super) fn copy(&self) -> Self {
         Self::open(self.ledger.storage().copy(), self.ledger.context().clone())
@@ -377,11 +403,14 @@ impl Replica {
             row.exit.as_ref().is_some_and(|exit| exit.entry_unknown && !exit.manual) && !row.is_exit_alone()
         };
         *kinds.entry("entry_unknown").or_default() += rows.iter().filter(is_refitted).count() as u64;
+        let announced = |(from_ms, _, version): (i64, Tariff, String)| format!("{from_ms} {version}");
+        let announced: Vec<String> = self.ledger.settings().announced(0).map(announced).collect();
+        *kinds.entry("announced").or_default() += announced.len() as u64;
         let shifts = money::meaning(self.ledger.storage_mut(), &mut kinds)?;
         let digest = self.ledger.digest();
         let totals = &self.ledger.storage().totals;
         let words = format!(
-            "digest {digest}, {kinds:?}, waiting {waiting:?}, quarantined {quarantined:?}, sums {totals:?}{shifts}"
+            "digest {digest}, {kinds:?}, waiting {waiting:?}, quarantined {quarantined:?}, announced {announced:?}, sums {totals:?}{shifts}"
         );
         Ok(Meaning { words, kinds })
     }

@@ -260,6 +260,9 @@ impl World<'_> {
                 let checked = match outcome {
                     ReplicaOutcome::Authored(run) => {
                         let checked = self.truth.authored(process, &run);
+                        if self.expelled_everywhere && self.expelled == Some(central) && run.after == 0 {
+                            self.void_logs.insert(run.log.clone());
+                        }
                         runs.push(run);
                         checked
                     }
@@ -291,6 +294,7 @@ impl World<'_> {
         for mail in mail {
             self.post(central, mail);
         }
+        self.shut_out(central);
         self.start_commit(central);
     }
 
@@ -352,21 +356,22 @@ impl World<'_> {
         let Some(peer) = peers.get(index).copied() else { return false };
         let fresh = state.new_peer(state.now(now_ms), peer, seed);
         let link = state.peers.insert(peer, fresh).and_then(|old| old.link());
-        let lost: Vec<SocketId> = state
-            .sockets
-            .iter()
-            .filter(|(_, Socket { peer: owner, .. })| *owner == Some(peer))
-            .map(|(socket, _)| *socket)
-            .collect();
-        for socket in lost {
-            self.close(central, socket, "restarted");
-        }
-        if let Some(link) = link {
-            let report = PeerReport::LinkDown { link, reason: "restarted".into() };
-            self.post(central, Mail::Report(peer, report));
-        }
+        self.lose_sockets(central, peer, link, "restarted");
         self.with_peer(central, peer, |peer, now, have| peer.tick(now, have));
         true
+    }
+
+    /// What a peer's machine had is nobody's any more.
+    pub(super) fn lose_sockets(&mut self, central: usize, peer: usize, link: Option<SocketId>, reason: &'static str) {
+        let Some(state) = self.centrals.get(central) else { return };
+        let of_it = state.sockets.iter().filter(|(_, Socket { peer: owner, .. })| *owner == Some(peer));
+        let lost: Vec<SocketId> = of_it.map(|(socket, _)| *socket).collect();
+        for socket in lost {
+            self.close(central, socket, reason);
+        }
+        if let Some(link) = link {
+            self.post(central, Mail::Report(peer, PeerReport::LinkDown { link, reason: reason.into() }));
+        }
     }
 
     /// The coordinator panicked: a new one asks the peers what there is.

@@ -28,6 +28,10 @@ impl World<'_> {
             let (at_ms, reason) = (self.now_ms + latency_ms, "connection refused");
             return self.schedule(at_ms, Event::DialFails { central, life, peer, attempt, reason });
         }
+        if self.turns_away(reached, central) {
+            let (at_ms, reason) = (self.now_ms + latency_ms, "its certificate is refused");
+            return self.schedule(at_ms, Event::DialFails { central, life, peer, attempt, reason });
+        }
         let connection = self.network.connect(central, reached, latency_ms);
         let Some(socket) = self.network.connections.get(connection).map(|made| made.ends[1].socket) else { return };
         if let Some(target) = self.centrals.get_mut(reached) {
@@ -42,6 +46,9 @@ impl World<'_> {
         if !state.alive || state.life != life {
             // The dialler is gone: its kernel says so.
             return self.end_connection(connection, 0, Some("reset"));
+        }
+        if !state.peers.contains_key(&peer) {
+            return self.end_connection(connection, 0, Some("expelled"));
         }
         state.sockets.insert(socket, Socket { connection, end: 0, peer: Some(peer) });
         self.with_peer(central, peer, |peer, now, _| peer.dialled(now, attempt, socket));

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::direction::Direction;
 use crate::domain::doer::{Doer, DoerKind};
+use crate::domain::event::PriceList;
 use crate::domain::money::Vnd;
 use crate::domain::payment::{Method, PaidToo};
 use crate::domain::plate::PlateId;
@@ -24,6 +25,8 @@ const SUBSCRIBERS: u64 = 3;
 pub(super) const EDGES: u64 = 4;
 /// Requests that edges make again and again for a while, also at several centrals. So many that some are always new.
 const REQUESTS: u64 = 8;
+/// Prices are announced for full hours.
+const HOUR_MS: i64 = 60 * 60 * 1_000;
 /// Gates that were cut off tell what they did up to so long afterwards, in ms.
 const KEPT_MS: u64 = 3 * 60 * 60 * 1_000;
 /// So often gates ask before edges make others.
@@ -102,7 +105,7 @@ pub(super) fn jobs<'a>(
         25..=27 => Job::Open(OpenBarrier { force: true, ..entry }),
         28..=31 => Job::Open(OpenBarrier { force: true, fee, ..exit }),
         32..=36 => Job::Close(CloseBarrier { edge_id, plate: Some(plate), event_id: None, only_own: false }),
-        37 => Job::PutTariff(tariff(&mut dice)),
+        37 => prices(&mut dice, wall_ms),
         _ => Job::PutSubscriptions(subscriptions(&mut dice)),
     };
     let job = match number % 3 {
@@ -180,6 +183,24 @@ fn tariff(dice: &mut SplitMix64) -> Tariff {
     let mut tariff = Tariff::default();
     tariff.base.fee_per_hour = Vnd(5_000 * i64::try_from(1 + dice.below(6)).unwrap_or(1));
     tariff
+}
+
+/// They are other from now on, or from a moment that lies ahead; or it is taken back what was announced for one.
+fn prices(dice: &mut SplitMix64, wall_ms: i64) -> Job {
+    let (tariff, turn) = (tariff(dice), dice.below(4));
+    match turn {
+        0 | 1 => Job::PutTariff(tariff),
+        _ => Job::Announce(PriceList {
+            valid_from_ms: Some(announced_for(dice, wall_ms)),
+            tariff: (turn == 2).then_some(tariff),
+        }),
+    }
+}
+
+/// A moment ahead, for which several announce something.
+pub(super) fn announced_for(dice: &mut SplitMix64, wall_ms: i64) -> i64 {
+    let ahead = 1 + i64::try_from(dice.below(4)).unwrap_or(0);
+    (wall_ms.div_euclid(HOUR_MS) + ahead) * HOUR_MS
 }
 
 /// Some of the cars, each with or without one.

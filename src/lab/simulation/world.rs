@@ -109,6 +109,11 @@ pub(super) struct World<'a> {
     events_made: u64,
     /// The members of the mesh, and at the last place a second machine that uses the id of one of them, now and then.
     pub(super) centrals: Vec<Central>,
+    /// Whom people threw out. It goes on, and is of the mesh no more.
+    pub(super) expelled: Option<usize>,
+    /// All others hold that, and have nothing to catch up on: what it begins from now on is nobody's.
+    pub(super) expelled_everywhere: bool,
+    pub(super) void_logs: BTreeSet<LogId>,
     /// Whose double that is.
     pub(super) doubled: usize,
     /// Somebody was alarmed about it since it started.
@@ -159,6 +164,9 @@ impl<'a> World<'a> {
             events: BTreeMap::new(),
             events_made: 0,
             centrals,
+            expelled: None,
+            expelled_everywhere: false,
+            void_logs: BTreeSet::new(),
             doubled: 0,
             double_known: false,
             // Two more places: of the double, and of strangers.
@@ -236,6 +244,9 @@ impl<'a> World<'a> {
             }
             Event::Author { central } if self.gates_open => {
                 let events = 1 + self.random.below(5);
+                if self.expelled == Some(central) {
+                    self.write_evil(central);
+                }
                 self.author(central, events);
                 if central < self.members() || self.centrals.get(central).is_some_and(|double| double.alive) {
                     self.schedule_author(central);
@@ -329,8 +340,13 @@ impl<'a> World<'a> {
         self.options.centrals
     }
 
-    pub(super) fn mesh(&self) -> &[Central] {
-        self.centrals.get(..self.members()).unwrap_or(&[])
+    /// Whether the central at this place is one of the mesh: no double, and not thrown out.
+    pub(super) fn is_member(&self, index: usize) -> bool {
+        index < self.members() && self.expelled != Some(index)
+    }
+
+    pub(super) fn mesh(&self) -> impl Iterator<Item = &Central> {
+        self.centrals.iter().filter(|central| self.is_member(central.index))
     }
 
     /// The place where a second machine with the id of a member runs.
@@ -340,8 +356,9 @@ impl<'a> World<'a> {
 
     /// The disks there are.
     pub(super) fn forget(&mut self) {
-        let disks = self.centrals.iter().filter(|central| central.index < self.options.centrals || central.alive);
-        self.truth.forgotten(disks.map(|central| &central.disk));
+        let (members, expelled) = (self.options.centrals, self.expelled);
+        let counts = |central: &&Central| (central.index < members || central.alive) && expelled != Some(central.index);
+        self.truth.forgotten(self.centrals.iter().filter(counts).map(|central| &central.disk));
     }
 
     /// The centrals configured as peers of one.
@@ -358,7 +375,7 @@ impl<'a> World<'a> {
     pub(super) fn alarm(&mut self, central: usize, alarm: &Alarm) {
         self.note(|| format!("c{central} raises an alarm: {alarm}"));
         *self.report.figures.alarms.entry(alarm.name()).or_default() += 1;
-        if !self.justified.contains(alarm.name()) {
+        if !self.justified.contains(alarm.name()) && self.expelled != Some(central) {
             self.broken = Some(format!("c{central} raised an alarm: {alarm}"));
         }
         self.told_older = matches!(alarm, Alarm::OlderStart { .. });
