@@ -111,6 +111,22 @@ pub enum WhyStopped {
     Failed(Fatal),
 }
 
+/// Runs a central until it is asked to stop or cannot go on, and tells `began` once it serves.
+///
+/// Not generic and not `async`, so that all of it is compiled here once, and not in the program again.
+///
+/// # Errors
+/// [`StartError`]; then nothing is left running.
+pub fn serve(options: Options, began: fn(&App)) -> Result<WhyStopped, StartError> {
+    actix::System::new().block_on(async {
+        let app = App::start(options).await?;
+        began(&app);
+        process::say_ready();
+        supervise::spawn(process::keep_alive());
+        Ok(app.run().await)
+    })
+}
+
 /// A running central.
 pub struct App {
     first_code: Option<String>,
@@ -135,7 +151,7 @@ impl App {
     ///
     /// # Errors
     /// [`StartError`]; then nothing is left running.
-    pub async fn start(options: Options) -> Result<Self, StartError> {
+    async fn start(options: Options) -> Result<Self, StartError> {
         let Options { loaded, config_file, data_dir, clock, test_faults } = options;
         let config = loaded.config;
         let open_files = process::allow_most_files();
@@ -451,7 +467,7 @@ impl App {
     }
 
     /// Runs until a signal asks to stop or something fails for good, then stops in order.
-    pub async fn run(mut self) -> WhyStopped {
+    async fn run(mut self) -> WhyStopped {
         let ending = tokio::select! {
             signal = process::stop_requested() => match signal {
                 Ok(name) => WhyStopped::Asked(name),
@@ -464,7 +480,7 @@ impl App {
     }
 
     /// New work is refused, links say goodbye, what is accepted is finished, everything is written back.
-    pub async fn stop(self, ending: &WhyStopped) {
+    async fn stop(self, ending: &WhyStopped) {
         let reason = match ending {
             WhyStopped::Asked(signal) => (*signal).to_owned(),
             WhyStopped::Failed(fatal) => format!("{}: {}", fatal.actor, fatal.reason),

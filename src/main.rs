@@ -26,7 +26,7 @@ use parkmesh::maintenance::export::{self, Days, ExportError, Exported};
 use parkmesh::maintenance::{RebuildFor, rebuild, verify};
 use parkmesh::ops::clock::Clock;
 use parkmesh::ops::log_format::{self, LineFormat};
-use parkmesh::ops::process::{self, on_all_cores};
+use parkmesh::ops::process::on_all_cores;
 use parkmesh::store::DataDir;
 use parkmesh::tls::key_file;
 use parkmesh::vault::files::CodeFile;
@@ -324,7 +324,18 @@ fn serve(cli: &Cli) -> Done {
     let clock = Clock::from_environment().map_err(fail(EXIT_USAGE, "clock_refused"))?;
     let test_faults = std::env::var(TEST_FAULTS_VARIABLE).is_ok_and(|value| value == "1");
     let options = Options { loaded, config_file, data_dir: cli.data_dir(), clock, test_faults };
-    actix::System::new().block_on(run(options))
+    let stopped = app::serve(options, print_address).map_err(|problem| {
+        let code = match &problem {
+            StartError::Storage(_) | StartError::Identity(_) => EXIT_STORAGE,
+            StartError::Listen { .. } | StartError::Certificate(_) => EXIT_CONFIG,
+            StartError::Thread(_) | StartError::Server(_) => EXIT_INTERNAL,
+        };
+        fail(code, "start_failed")(problem)
+    })?;
+    Ok(match stopped {
+        WhyStopped::Asked(_) => ExitCode::SUCCESS,
+        WhyStopped::Failed(_) => ExitCode::from(EXIT_INTERNAL),
+    })
 }
 
 /// Shows the fingerprint, also of a central that runs.
@@ -613,24 +624,6 @@ fn progress() -> impl FnMut(u64, u64) {
             let _full = writeln!(std::io::stderr(), "{done} of {total}");
         }
     }
-}
-
-async fn run(options: Options) -> Done {
-    let app = App::start(options).await.map_err(|problem| {
-        let code = match &problem {
-            StartError::Storage(_) | StartError::Identity(_) => EXIT_STORAGE,
-            StartError::Listen { .. } | StartError::Certificate(_) => EXIT_CONFIG,
-            StartError::Thread(_) | StartError::Server(_) => EXIT_INTERNAL,
-        };
-        fail(code, "start_failed")(problem)
-    })?;
-    print_address(&app);
-    process::say_ready();
-    supervise::spawn(process::keep_alive());
-    Ok(match app.run().await {
-        WhyStopped::Asked(_) => ExitCode::SUCCESS,
-        WhyStopped::Failed(_) => ExitCode::from(EXIT_INTERNAL),
-    })
 }
 
 /// Copies the initial settings where there are none yet.
