@@ -192,6 +192,29 @@ def stranger(work):
     check("fail2ban's filter finds the address", not re.search(r", 0 matched, ", ran.stdout), lines)
 
 
+def written_by_rsyslog(work):
+    """What the journal hands on to rsyslog stands in the file of our example, line by line as the program wrote it."""
+    log, socket, written = work / "1.log", work / "journal.sock", work / "rsyslog.log"
+    example = (MONITORING / "rsyslog" / "30-parkmesh.conf").read_text().replace("/var/log/parkmesh.log", str(written))
+    (work / "30-parkmesh.conf").write_text(example)
+    (work / "rsyslog.conf").write_text(f"""module(load="imuxsock" SysSock.Use="off")
+input(type="imuxsock" Socket="{socket}")
+include(file="{work}/30-parkmesh.conf")
+""")
+    ran = subprocess.run(["rsyslogd", "-N1", "-f", work / "rsyslog.conf"], capture_output=True, text=True)
+    check("rsyslog takes its part", ran.returncode == 0, ran.stdout + ran.stderr)
+    start("rsyslogd", "-n", "-f", work / "rsyslog.conf", "-i", work / "rsyslog.pid", log=subprocess.DEVNULL)
+    eventually(socket.exists, 10)
+    lines = log.read_text().splitlines()
+    (work / "told.log").write_text("\n".join(lines) + "\n")
+    for tag in ["parkmesh", "another"]:
+        subprocess.run(["logger", "--socket", socket, "--tag", tag, "--file", work / "told.log"], check=True)
+    def read():
+        return written.read_text().splitlines() if written.exists() else []
+    eventually(lambda: len(read()) >= len(lines), 10)
+    check("and writes the program's lines as they are, and nobody else's", read() == lines, (len(read()), len(lines), read()[:2]))
+
+
 def rotated(work):
     """The log of a central that runs is cut, and goes on at its beginning."""
     log = work / "1.log"
@@ -224,6 +247,7 @@ def main():
         killed(centrals[1])
         logs(work)
         stranger(work)
+        written_by_rsyslog(work)
         rotated(work)
     finally:
         for child in children:
