@@ -130,7 +130,8 @@ function by(who) {
 /** What differs, field by field. */
 function changes(entry) {
   const { before, after } = entry;
-  const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
+  const isSaid = (name) => [before?.[name], after?.[name]].some((said) => said !== undefined && said !== "");
+  const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])].filter(isSaid);
   if (names.length === 0) return null;
   const isSame = (name) => JSON.stringify(before?.[name]) === JSON.stringify(after?.[name]);
   return el("dl", {}, names.flatMap((name) => [
@@ -147,6 +148,7 @@ function value(tag, name, said) {
 function valueText(name, said) {
   if (name.endsWith("_ms") && !name.startsWith("reconnect") && Number.isFinite(said)) return moment_full(said);
   if (MONEY.includes(name) && Number.isFinite(said)) return money(said);
+  if (Number.isFinite(said) && !Number.isInteger(said)) return number(said);
   if (["camera_type", "vehicle_type"].includes(name)) return typeName(said);
   if (["edge", "edge_id", "gate"].includes(name) && typeof said === "string") return gateText(said);
   if (hasText(`audit.value_${said}`)) return t(`audit.value_${said}`);

@@ -73,6 +73,46 @@ test("every page in both languages and sizes has no serious fault and fits", asy
   ok(faults.length === 0, faults.join("\n"));
 }, FOR_ALL_MS);
 
+/** Text that stands beyond its panel, and text in the page that ends in dots. */
+const spilled = () => {
+  // What scrolls, or leaves out whole rows for which there is no room, has its own edge.
+  const scrolls = (element, panel) => element !== panel && (getComputedStyle(element).overflowX !== "visible" || scrolls(element.parentElement, panel));
+  const found = [];
+  for (const panel of document.querySelectorAll(".panel, .figure, .gate-card, .alarms")) {
+    const { right } = panel.getBoundingClientRect();
+    const texts = document.createTreeWalker(panel, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      const within = texts.currentNode.parentElement;
+      if (within.closest(".visually-hidden, .worst, svg, option, [hidden]") || scrolls(within, panel)) continue;
+      const range = document.createRange();
+      range.selectNodeContents(texts.currentNode);
+      if ([...range.getClientRects()].some((box) => box.width > 0 && box.right > right)) found.push(`beyond its panel: ${texts.currentNode.data}`);
+    }
+  }
+  for (const element of document.querySelectorAll(".alarms .todo, main *")) {
+    const isCut = getComputedStyle(element).textOverflow === "ellipsis" && element.scrollWidth > element.clientWidth + 1;
+    if (isCut && element.textContent && !["SELECT", "INPUT"].includes(element.tagName) && !element.closest(".visually-hidden")) found.push(`cut: ${element.textContent}`);
+  }
+  return found;
+};
+
+test("what is told stands in its panel and is told to its end, on a phone and on a wall", async () => {
+  const [central] = await site();
+  const faults = [];
+  for (const [name, path] of PAGES) {
+    const [width, height] = name === "wall" ? [1920, 1080] : [360, 740];
+    const page = await openPage(central.url + path, { width, height });
+    await live(page);
+    await settled(page);
+    for (const found of await page.evaluate(spilled)) faults.push(`${name}: ${found}`);
+    for (const summary of await page.locator(".panel > summary:visible").all()) {
+      ok(await summary.evaluate((element) => ["::before", "::after"].some((mark) => /[▸▾]/.test(getComputedStyle(element, mark).content))), `${name}: ${await summary.innerText()} does not say that it opens`);
+    }
+    await page.done();
+  }
+  ok(faults.length === 0, faults.join("\n"));
+});
+
 test("a page is small and painted soon and loaded once", async () => {
   const [central] = await mesh(1);
   await central.start();

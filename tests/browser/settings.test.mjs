@@ -340,7 +340,7 @@ test("a price list is entered, tried, announced ahead, changed and withdrawn", a
   await page.selectOption("#rate--how", "per_visit");
   await page.fill("#rate--plan-day", "6.000");
   await page.fill("#rate--plan-night", "9 nghìn");
-  await page.fill("#preview-exit", "22:00");
+  await page.fill("#preview-exit", "22h");
   await says(page, "#preview-fee", "15.000 đ");
   await says(page, "#preview-lines", "Ban ngày · 1 × 6.000 đ");
   await page.selectOption("#rate--plan-mixed", "longer");
@@ -353,7 +353,7 @@ test("a price list is entered, tried, announced ahead, changed and withdrawn", a
   await page.click("[data-type=moto] .step-rows > .btn");
   await page.locator("[data-type=moto] .step [data-field$='.price']").fill("2.000");
   await page.selectOption("#preview-type", "moto");
-  await page.fill("#preview-exit", "11:30");
+  await page.fill("#preview-exit", "1130");
   await says(page, "#preview-fee", "9.000 đ");
   await says(page, "#preview-lines", "Nấc tiếp theo · 3 × 2.000 đ");
   // A list for Tết, and a lost card.

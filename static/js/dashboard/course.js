@@ -54,7 +54,9 @@ function options(parent) {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const quiet = colour("--bs-secondary-color");
   const grid = { stroke: colour("--bs-border-color"), width: 1 };
-  const font = "12px system-ui, sans-serif";
+  // A wall has larger letters.
+  const scale = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+  const font = `${12 * scale}px system-ui, sans-serif`;
   const axis = { stroke: quiet, grid, ticks: { show: false }, font };
   const series = (stroke, fill) => ({
     stroke, fill, width: 2, points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }),
@@ -67,8 +69,8 @@ function options(parent) {
     cursor: { show: false },
     scales: { x: { time: true }, y: { range: (_, __, most) => [0, Math.max(4, Math.ceil(most * 1.1))] } },
     axes: [
-      { ...axis, space: 60, size: 28, values: (_, marks) => marks.map((seconds) => timeOfDay(seconds * 1000)) },
-      { ...axis, size: 44, values: (_, marks) => marks.map(number), incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] },
+      { ...axis, space: 60 * scale, size: 28 * scale, values: (_, marks) => marks.map((seconds) => timeOfDay(seconds * 1000)) },
+      { ...axis, size: 44 * scale, values: (_, marks) => marks.map(number), incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] },
     ],
     series: [{}, series(colour("--accent"), colour("--accent-soft")), series(colour("--wait"))],
   };

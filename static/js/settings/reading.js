@@ -48,7 +48,7 @@ export function lock() {
         field.placeholder = reading ? "–" : field.dataset.example;
       }
       // The unit stands beside the amount.
-      for (const field of part.querySelectorAll(".input-group > input")) field.style.width = reading ? `calc(${Math.max(field.value.length, 1)}ch + 2px)` : "";
+      for (const field of setOf(part).querySelectorAll(".input-group > input")) field.style.width = reading ? `calc(${Math.max(field.value.length, 1)}ch + 2px)` : "";
       continue;
     }
     for (const field of fields(part)) {

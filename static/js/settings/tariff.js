@@ -160,9 +160,21 @@ function listAt(until) {
   return from || isDirty() ? { fees: read(), note: t("settings.preview_typed", then) } : { fees: next.fees, note: t("settings.preview_announced", then) };
 }
 
+/** A time of day as people write it, `7:30`, `7h30`, `0730`, `22h`; empty: it is none. The browser's own field would go by its own language. */
+function timeIn(text) {
+  const [, hour, minute = "00"] = /^(\d{1,2})(?:[:.h]?(\d\d)|h)?$/.exec(text.trim()) ?? [];
+  return hour < 24 && minute < 60 ? `${hour.padStart(2, "0")}:${minute}` : "";
+}
+
 async function showPreview() {
-  const [entry, exit, days] = ["preview-entry", "preview-exit", "preview-days"].map((name) => at(name).value);
-  if (!state.central || !entry || !exit) return;
+  const [entry, exit] = ["preview-entry", "preview-exit"].map((name) => timeIn(at(name).value));
+  const days = at("preview-days").value;
+  if (!state.central) return;
+  if (!entry || !exit) {
+    put("preview-fee", "–");
+    at("preview-lines").replaceChildren();
+    return;
+  }
   const first = valueIn(at("preview-date")) || serverDay(centralNow());
   if (at("preview-date").value === "") putIn(at("preview-date"), first);
   const last = serverDay(Date.parse(`${first}T05:00:00Z`) + (Number.parseInt(days, 10) || 0) * DAY_MS);
