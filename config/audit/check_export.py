@@ -1,12 +1,10 @@
 #!/usr/bin/env python3
 """Checks a file of `parkmesh export`: python3 check_export.py FILE
-
 That no event was changed, that every exit counts for what its event says unless a correction, a removal or another exit in the file
 says otherwise, and that the sums are those of the exits. Exit code: 0 all is so, 1 something is not, 2 no such file."""
 import hashlib, json, sys
-MONEY = ("VEHICLE_EXIT", "OPENING_UNREAD", "STAY_CORRECTION", "STAY_VOID")
-APART = ("central", "edge_id", "by", "method", "camera_type")
-
+MONEY = ("VEHICLE_EXIT", "OPENING_UNREAD", "STAY_CORRECTION", "STAY_VOID", "INVOICED")
+APART, INVOICE = ("central", "edge_id", "by", "method", "camera_type"), ("at_ms", "number", "code", "amount")
 def chained(before, text): return hashlib.sha256(bytes.fromhex(before) + text.encode()).hexdigest()
 def doer(by):
     prefix = by["kind"] + ":" if by and by.get("kind") in ("token", "edge", "predecessor", "command") else ""
@@ -29,7 +27,6 @@ def why_not(told, again, events, voids, removed):
     if told["outcome"] == "read": return any((event["data"].get("request_id") or "").endswith(place) for event in events.values())
     same, anew = again.get(place, ()), events[place]["data"].get("request_id")  # A void of what tells it again removes it, but not one in place of another it removes.
     return told["id"] in removed or any(anew not in void["data"]["removes"] and not set(same).isdisjoint(void["data"]["removes"]) for void in voids.values() if same)
-
 def check(lines):
     (wrong, events, exits, sums, counts, found), (head, log, end, span, total) = ([], {}, {}, {}, {}, {}), (None, None, None, None, 0)
     for line in filter(str.strip, lines):
@@ -52,7 +49,9 @@ def check(lines):
         elif kind == "end": end = record
     wrong += [f"{log}: ends at {at}, and should at {to}, with the hash it names" for log, (at, to, last, hash) in counts.items() if (at, hash) != (to, last)]
     corrections = sorted((event["hlc"], place, event["data"]) for place, event in events.items() if event["type"] == "STAY_CORRECTION")
-    undone, (said, roots, passages, rights, again) = {void for _, _, data in corrections for void in data.get("undoes", ())}, ({}, {}, {}, {}, {})
+    undone, (said, roots, passages, rights, again, invoiced) = {void for _, _, data in corrections for void in data.get("undoes", ())}, ({}, {}, {}, {}, {}, {})
+    for event in sorted((event for event in events.values() if event["type"] == MONEY[4]), key=lambda event: event["hlc"]):  # In the order they were answered.
+        invoiced.setdefault(event["data"]["exit"], []).append(tuple(map({**event["data"], "at_ms": event["timestamp"]}.get, INVOICE)))
     voids = {place: event for place, event in events.items() if event["type"] == "STAY_VOID" and place not in undone}
     removed = {fact for void in voids.values() for fact in void["data"]["removes"]}
     for hlc, place, right in ((hlc, place, data.get(name) or {}) for hlc, place, data in corrections for name in ("right_fee", "right_method")):
@@ -82,14 +81,15 @@ def check(lines):
             for method, *sum_of in [first, *((method, 0, amount, 0) for method, amount in counted["also"])]:
                 key = tuple({**counted, "method": method}[name] for name in APART)
                 found[key] = tuple(map(sum, zip(found.get(key, (0, 0, 0)), sum_of)))
+        made, taken = told.get("invoices", []), counted["revenue"] if counted else 0
+        if [tuple(map(one.get, INVOICE)) for one in made] != invoiced.get(place, []) or any(one.get("taken_now", taken) != taken for one in made):
+            wrong.append(f"{place}: its invoices are said to be {made}, and its events say {invoiced.get(place, [])} and {taken} đồng")
         if event and bool(counted) == why_not(told, again, events, voids, removed): wrong.append(f"{place}: {'counts' if counted else 'counts for nothing'}, and what is in the file says otherwise")
-    differ = (key for key in sorted(sums.keys() | found.keys()) if sums.get(key) != found.get(key))
-    wrong += [f"sum of {key}: {sums.get(key)} exits, đồng, and đồng beyond, and its exits give {found.get(key)}" for key in differ]
+    wrong += [f"sum of {key}: {sums.get(key)} exits, đồng, and đồng beyond, and its exits give {found.get(key)}" for key in sorted(sums.keys() | found.keys()) if sums.get(key) != found.get(key)]
     number, revenue, _ = map(sum, zip((0, 0, 0), *found.values()))
     if None in (span, end) or (end["events"], end["exits"], end["counted"], end["revenue"]) != (total, len(exits), number, revenue):
         wrong.append(f"the last line says {end}, and the file holds {total} events, {number} exits that count, {revenue} đồng")
     return wrong, f"{total} events in {len(counts)} logs, {len(exits)} exits of which {number} count, {revenue} đồng"
-
 if __name__ == "__main__":
     try:
         with open(sys.argv[1], encoding="utf-8-sig") as file:
