@@ -13,6 +13,7 @@
 //! | `--wiped` | a central of three whose directory was emptied, until it has all of `--catch-up` events again |
 //! | `--slow-disk` | 256 edges at a central whose syncs take 5 ms more; needs `cc` |
 //! | `--long-history [--rows 5000000]` | rate and start of a central with so many rows, which takes a quarter of an hour to write |
+//! | `--takings [--rows 10000000] [--kept DIR]` | pages, sheets and tables of days with 50,000 exits over HTTP, when the history has a tenth, a third and all of so many rows; `DIR` keeps the 20 GB and is measured as it is where they are already |
 //! | `--returning [catch-up\|press\|import\|replay\|readers\|gates\|year]` | cars that come back every day beside cars that come once: catch-up, presses, import, rebuild and verify, without HTTP; and over HTTP gates beside strangers who read, and while their central catches up; `year`, of which it takes ten minutes to write, only where it is named: memory |
 //! | `--flood` | a gate while one address elsewhere asks as fast as it can |
 //! | `--backup [--megabytes 1000]` | the gates at 200 events/s while a database of that size is backed up and while it is not, in turns |
@@ -34,6 +35,7 @@
 )]
 
 mod backup;
+mod busy_days;
 mod commits;
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -51,6 +53,7 @@ mod returning;
 mod sizes;
 mod slow_disk;
 mod table;
+mod takings;
 #[path = "../yardstick.rs"]
 mod yardstick;
 
@@ -126,6 +129,11 @@ fn main() {
     }
     if asked("--long-history") {
         history::measure(&plan, &mut table);
+        return table.print();
+    }
+    if asked("--takings") {
+        let kept = arguments.iter().skip_while(|argument| *argument != "--kept").nth(1);
+        takings::measure(value("--rows", 10_000_000), kept.map(std::path::Path::new), &mut table);
         return table.print();
     }
     if asked("--returning") {

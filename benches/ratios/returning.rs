@@ -76,11 +76,11 @@ impl Held {
     }
 }
 
-fn log_of(central: &str, epoch: u64) -> LogId {
+pub fn log_of(central: &str, epoch: u64) -> LogId {
     LogId { central: CentralId::new(central).expect("an id"), epoch: Epoch(epoch) }
 }
 
-fn plate_of(car: usize) -> PlateId {
+pub fn plate_of(car: usize) -> PlateId {
     let letter = char::from(b'A' + u8::try_from(car / 100_000 % 26).expect("a letter"));
     PlateId::parse(&format!("{}{letter}{:05}", 10 + car / 2_600_000, car % 100_000)).expect("a plate")
 }
@@ -119,18 +119,22 @@ pub fn stay_of(day: usize, car: usize) -> String {
     format!("central-1_{in_ms}_{}", plate_of(car))
 }
 
-/// The runs of a log that says these.
+/// The runs of a log that says these, and nothing before.
 fn runs(log: &LogId, drafts: Vec<Draft>) -> Vec<Run> {
-    let mut head = Head::empty(log);
-    let events: Vec<_> = (1..)
+    runs_after(&mut Head::empty(log), log, drafts)
+}
+
+/// The runs of a log that goes on saying these.
+pub fn runs_after(head: &mut Head, log: &LogId, drafts: Vec<Draft>) -> Vec<Run> {
+    let events: Vec<_> = (head.to + 1..)
         .zip(drafts)
         .map(|(seq, draft)| draft.author(log.clone(), seq, &Proof::default()).expect("an event").0)
         .collect();
     let run = |events: &[String]| {
-        let after = head;
+        let after = *head;
         let events: Vec<EventBytes> = events.iter().map(|event| event.as_str().into()).collect();
         let hash = events.iter().fold(head.hash, |hash, event| hash.extend(event));
-        head = Head { to: head.to + events.len() as u64, hash };
+        *head = Head { to: head.to + events.len() as u64, hash };
         Run { log: log.clone(), after: after.to, prev: after.hash, events, hash }
     };
     events.chunks(RUN_EVENTS).map(run).collect()
