@@ -42,6 +42,9 @@ pub trait Judge: Send {
     /// # Errors
     /// [`Distrusted`]
     fn unopened(&self, log: &LogId, author_opens: bool, from_author: bool) -> Result<(), Distrusted>;
+
+    /// More of a log came that is believed.
+    fn more_came(&self, _log: &LogId) {}
 }
 
 /// What shows others that this process wrote its logs, and judges those of others. Without either, as in a tool that reads a
@@ -122,6 +125,12 @@ impl<S: Storage> Transaction<'_, S> {
         };
         self.authorship.remember(log, run.head(), key);
         Ok(())
+    }
+
+    pub(super) fn note_more(&self, log: &LogId) {
+        if let Some(judge) = &self.authorship.judge {
+            judge.more_came(log);
+        }
     }
 
     fn judged(

@@ -51,6 +51,9 @@ impl<S: Storage> Transaction<'_, S> {
         self.check_author(run, held, already_held, from_author)?;
         let numbered = (run.after + 1..).zip(run.events.iter().zip(hashes));
         let head = self.take(log, numbered.skip(already_held))?;
+        if head.to > held.to {
+            self.note_more(log);
+        }
         Ok(Answer::Stored { log: log.clone(), head })
     }
 

@@ -13,8 +13,8 @@ use crate::ledger::authorship::{Distrusted, Judge};
 use crate::ledger::runs::MAX_LOGS_OF_ONE;
 use crate::tls::credentials;
 
-/// For so long after it was linked with half of its peers a central with a new key or database takes back what an earlier one in its
-/// place wrote.
+/// For so long after it was linked with half of its peers, or after more of it came, a central with a new key or database takes back what an
+/// earlier one in its place wrote: as long as peers have more to give, however slowly.
 pub const TAKES_BACK: Duration = Duration::from_secs(10 * 60);
 /// Most centrals, and keys of each, that are known by hearsay, or told.
 const MOST_CENTRALS: usize = 256;
@@ -37,9 +37,10 @@ struct KnownKeys {
     is_fresh: bool,
     /// How many peers the settings name, those that were thrown out not counted.
     peers: usize,
-    /// Those that were linked so far, and since when that is half of them.
+    /// Those that were linked so far.
     linked: BTreeSet<CentralId>,
-    linked_since: Option<Instant>,
+    /// When that became half of them, or more of this central's logs came last.
+    taking_back: Option<Instant>,
     /// Peers that announced a log in this central's name: who never met it, or begins anew as well, says nothing.
     witnesses: BTreeSet<CentralId>,
     /// Which keys each linked peer says this central had.
@@ -73,7 +74,7 @@ impl KnownAuthors {
             is_fresh,
             peers: 0,
             linked,
-            linked_since: None,
+            taking_back: None,
             witnesses,
             told_of_own,
             held_by_others,
@@ -134,15 +135,20 @@ impl KnownAuthors {
     }
 
     /// A peer is linked. Whether half of them were by now, and not before, and this central has a new key: it takes back what it wrote
-    /// before, for [`TAKES_BACK`].
+    /// before, until [`TAKES_BACK`] after the last of it came.
     pub fn linked(&self, peer: &CentralId) -> bool {
         let mut known = self.write();
         known.linked.insert(peer.clone());
-        if known.linked_since.is_some() || 2 * known.linked.len() < known.peers {
+        if known.taking_back.is_some() || 2 * known.linked.len() < known.peers {
             return false;
         }
-        known.linked_since = Some(Instant::now());
+        known.taking_back = Some(Instant::now());
         known.is_fresh
+    }
+
+    /// For how long this central takes back what it wrote before, if nothing more of it comes; `None`: it is over.
+    pub fn takes_back_for(&self) -> Option<Duration> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).takes_back_for()
     }
 
     /// A run of a log came. Of one in this central's own name it is noted whether most of those who hold any such hold it. `announcing`: the
@@ -198,14 +204,19 @@ fn add(to: &mut Keys, central: &CentralId, keys: impl IntoIterator<Item = Finger
 }
 
 impl KnownKeys {
+    fn takes_back_for(&self) -> Option<Duration> {
+        let since = self.taking_back.map_or(Duration::ZERO, |since| since.elapsed());
+        TAKES_BACK.checked_sub(since).filter(|rest| self.is_fresh && !rest.is_zero())
+    }
+
     /// Whether a log in this central's own name that it does not know comes back: it has lost its directory or database, and most of
     /// those who would have taken that log from it hold it.
     fn takes_back(&self, log: &LogId) -> Result<(), Distrusted> {
-        if !self.is_fresh || self.linked_since.is_some_and(|since| since.elapsed() >= TAKES_BACK) {
+        if self.takes_back_for().is_none() {
             return Err(Distrusted::Forged("this central did not begin it".into()));
         }
         // Before half of them are linked too few can have spoken.
-        if self.linked_since.is_some() && self.held_by_others.contains(log) {
+        if self.taking_back.is_some() && self.held_by_others.contains(log) {
             return Ok(());
         }
         // Others may be linked yet, or hold it yet.
@@ -337,7 +348,11 @@ impl Judge for KnownAuthors {
             let mut told = known.told_of_own.values().flatten().copied();
             let signed_before = told.any(|key| key != known.own_key && known.is_told_by_most(key));
             let why = || {
-                Distrusted::Unsigned("this central signed its logs before, and not the beginning of this one".into())
+                Distrusted::Unsigned(
+                    "this central signed its logs before, and not the beginning of this one: nobody can say that it is its own. If it wrote or \
+                     imported it with an older version, put back a backup of this central"
+                        .into(),
+                )
             };
             return if signed_before { Err(why()) } else { Ok(()) };
         }
@@ -349,6 +364,14 @@ impl Judge for KnownAuthors {
         // A central whose program shows nothing yet.
         let why = || Distrusted::Unknown(format!("no key is known here that stands for {central}"));
         if known.knows(central) { Ok(()) } else { Err(why()) }
+    }
+
+    fn more_came(&self, log: &LogId) {
+        let is_taken_back = |known: &KnownKeys| log.central == known.own && known.takes_back_for().is_some();
+        if is_taken_back(&self.0.read().unwrap_or_else(PoisonError::into_inner)) {
+            let taking_back = &mut self.write().taking_back;
+            *taking_back = taking_back.map(|_| Instant::now());
+        }
     }
 }
 
@@ -568,6 +591,42 @@ mod tests {
         known.expect(3);
         assert!(!known.linked(&id("c1")) && !known.linked(&id("c1")), "the time does not begin with one of three");
         assert!(known.linked(&id("c2")) && !known.linked(&id("c3")), "it begins once");
+    }
+
+    #[test]
+    fn what_comes_back_slowly_comes_back_whole() {
+        let [own, key] = [(); 2].map(|()| credentials());
+        let known = KnownAuthors::new(id("c0"), own.fingerprint(), true, false);
+        let (log, late): (LogId, LogId) =
+            ("c0/00000000000000aa".parse().unwrap(), "c0/00000000000000bb".parse().unwrap());
+        let witness = || [id("c1")].into();
+        known.expect(1);
+        assert!(known.linked(&id("c1")));
+        known.hear(&id("c1"), &[(id("c0"), vec![own.fingerprint(), key.fingerprint()])].into());
+        known.announced(&log, || (witness(), witness()));
+        known.announced(&late, || (witness(), witness()));
+        let almost = TAKES_BACK - Duration::from_secs(60);
+        let pass = |time: Duration| {
+            let mut known = known.write();
+            known.taking_back = known.taking_back.and_then(|since| since.checked_sub(time));
+        };
+        for _ in 0..3 {
+            pass(almost);
+            assert_eq!(known.0.read().unwrap().takes_back(&late), Ok(()), "it goes on as long as more comes");
+            known.more_came(&"c1/00000000000000cc".parse().unwrap());
+            assert!(known.takes_back_for().is_some_and(|rest| rest <= TAKES_BACK - almost), "another's is none of it");
+            known.more_came(&log);
+            assert!(
+                known.takes_back_for().is_some_and(|rest| rest > TAKES_BACK - almost),
+                "it goes on with each piece"
+            );
+        }
+        pass(TAKES_BACK);
+        known.more_came(&late);
+        assert_eq!(known.takes_back_for(), None, "it is over, and nothing begins it anew");
+        assert_eq!(opened(&known, "c0/00000000000000bb", &key), Err(true));
+        let settled = KnownAuthors::new(id("c0"), own.fingerprint(), false, false);
+        assert!(settled.takes_back_for().is_none(), "nor without a new key");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use log::{error, info, warn};
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::known_authors::{Keys, KnownAuthors, TAKES_BACK};
+use super::known_authors::{Keys, KnownAuthors};
 use super::mesh::MeshClock;
 use super::status::{AdmittedShown, Expulsion, MeshStatus, PeerTrust, PendingShown, RefusedCertificate};
 use crate::config::change::Edit;
@@ -143,9 +143,11 @@ impl TrustDesk {
         if !self.0.parts.authors.linked(peer) {
             return;
         }
-        let data_dir = self.0.parts.data_dir.clone();
+        let (data_dir, authors) = (self.0.parts.data_dir.clone(), self.0.parts.authors.clone());
         actix::spawn(async move {
-            actix::clock::sleep(TAKES_BACK).await;
+            while let Some(rest) = authors.takes_back_for() {
+                actix::clock::sleep(rest).await;
+            }
             if let Err(error) = key_file::settle(&data_dir) {
                 warn!(event = "key_stays_new", file:% = data_dir.join(key_file::NEW_FILE).display(), error:% = error; "cannot be removed: after the next start others are believed again about this central's earlier logs");
             }

@@ -1,8 +1,13 @@
 //! What other centrals send: taken if it continues what is held, and what one cannot read hurts nobody.
 
+use std::sync::{Arc, Mutex};
+
+use parkmesh::domain::authorship::{Author, OpenedBy, Opener};
 use parkmesh::domain::event::Body;
+use parkmesh::domain::ids::LogId;
 use parkmesh::domain::money::Vnd;
 use parkmesh::domain::row::StayStatus;
+use parkmesh::ledger::authorship::{Authorship, Distrusted, Judge};
 use parkmesh::ledger::job::{Answer, Job, Refusal};
 use parkmesh::replication::log::{ChainHash, Run};
 
@@ -30,6 +35,45 @@ fn store(central: &mut Central, run: Run) -> Result<u64, Refusal> {
         Ok(other) => panic!("{other:?}"),
         Err(refusal) => Err(refusal),
     }
+}
+
+struct Keyless;
+
+impl Opener for Keyless {
+    fn open(&self, _: &[u8]) -> Option<OpenedBy> {
+        None
+    }
+}
+
+/// Believes all, and remembers what came.
+struct Listening(Arc<Mutex<Vec<LogId>>>);
+
+impl Judge for Listening {
+    fn opened(&self, _: &LogId, _: &[u8], _: &OpenedBy) -> Result<(), Distrusted> {
+        Ok(())
+    }
+
+    fn unopened(&self, _: &LogId, _: bool, _: bool) -> Result<(), Distrusted> {
+        Ok(())
+    }
+
+    fn more_came(&self, log: &LogId) {
+        self.0.lock().unwrap().push(log.clone());
+    }
+}
+
+#[test]
+fn who_judges_logs_hears_of_what_was_taken_and_of_nothing_else() {
+    let mut central = Central::new(0);
+    let came = Arc::new(Mutex::new(Vec::new()));
+    let author = Author::new([7; 32], Box::new(Keyless));
+    central.ledger.set_authorship(Authorship::new(author, Box::new(Listening(came.clone()))));
+    let scribe = scribe();
+    for (after, most, times) in [(0, 2, 1), (0, 2, 1), (0, 3, 2), (4, 1, 2), (3, 3, 3), (0, 6, 3)] {
+        let _taken_or_not = store(&mut central, scribe.run(after, most));
+        assert_eq!(came.lock().unwrap().len(), times, "{most} after {after}");
+    }
+    assert!(came.lock().unwrap().iter().all(|log| log.central.as_str() == "scribe"));
 }
 
 #[test]
