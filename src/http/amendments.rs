@@ -47,7 +47,7 @@ pub(super) fn operations() -> Vec<Operation> {
 /// Longest reason, in characters.
 const MAX_REASON_CHARS: usize = 500;
 
-/// A correction as sent: at least one of the first seven. Keys that are not here are ignored.
+/// A correction as sent: at least one of the first eight. Keys that are not here are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct CorrectionRequest {
@@ -67,6 +67,8 @@ pub struct CorrectionRequest {
     /// one may go without an amount and is paid what is left. What was taken stays as it is.
     #[schema(value_type = Option<PaidTold>)]
     paid: Option<Value>,
+    /// What was paid beyond what was taken was given back, at second exits too, whether or not it is known how it was paid.
+    excess_given_back: bool,
     /// The exit was that of this car, and not of the one of this stay, which is inside still. Sent alone.
     #[schema(pattern = "^[ .-]*([A-Za-z0-9Đđ][ .-]*){6,12}$")]
     exit_plate_id: Option<String>,
@@ -190,7 +192,7 @@ impl CorrectionRequest {
             problems.push(FieldProblem::new("void", "invalid", vi, en));
         }
         let nothing = plate_id.is_none() && plate_view.is_none() && camera_type.is_none() && fee.is_none();
-        let nothing = nothing && self.paid.as_ref().is_none_or(Value::is_null) && !restore;
+        let nothing = nothing && self.paid.as_ref().is_none_or(Value::is_null) && !restore && !self.excess_given_back;
         let exit_plate_id = given(self.exit_plate_id);
         if exit_plate_id.is_some() && !nothing {
             let (vi, en) = ("hãy gửi riêng, chỉ cùng lý do", "send it alone, with the reason");
@@ -200,8 +202,8 @@ impl CorrectionRequest {
             problems.push(FieldProblem::new(
                 "plate_id",
                 "missing",
-                "hãy cho biết cần sửa gì: plate_id, plate_view, camera_type, fee, paid, exit_plate_id, hoặc void: false",
-                "say what to correct: plate_id, plate_view, camera_type, fee, paid, exit_plate_id, or void: false",
+                "hãy cho biết cần sửa gì: plate_id, plate_view, camera_type, fee, paid, excess_given_back, exit_plate_id, hoặc void: false",
+                "say what to correct: plate_id, plate_view, camera_type, fee, paid, excess_given_back, exit_plate_id, or void: false",
             ));
         }
         let mut read = |field: &'static str, text: String| match PlateId::alone(&text) {
@@ -232,7 +234,19 @@ impl CorrectionRequest {
         });
         let reason = reason(self.reason, &mut problems);
         if problems.is_empty() {
-            Ok(CorrectStay { stay_id, plate, plate_view, camera_type, fee, paid, exit_plate, restore, reason })
+            let excess_back = self.excess_given_back;
+            Ok(CorrectStay {
+                stay_id,
+                plate,
+                plate_view,
+                camera_type,
+                fee,
+                paid,
+                excess_back,
+                exit_plate,
+                restore,
+                reason,
+            })
         } else {
             Err(problems)
         }

@@ -62,7 +62,11 @@ impl<S: Storage> Transaction<'_, S> {
         let camera_type = request.camera_type.clone().filter(|camera_type| *camera_type != row.camera_type);
         let right_fee = request.fee.map(|fee| self.right_fee(&row, fee)).transpose()?.flatten();
         let taken = right_fee.as_ref().map(|(_, right)| right.fee);
-        let right_method = request.paid.as_ref().map(|paid| self.right_method(&row, paid, taken)).transpose()?;
+        let paid = match &request.paid {
+            None if request.excess_back => self.ended(&row)?.and_then(|ended| ended.paid).map(ToldPaid::again),
+            paid => paid.clone(),
+        };
+        let right_method = paid.map(|paid| self.right_method(&row, &paid, taken)).transpose()?;
         let (is_same_way, right_method) = right_method.unwrap_or_default();
         let (exit_name, right_fee) = right_fee.unzip();
         let (method_name, right_method) = right_method.unzip();
@@ -86,7 +90,7 @@ impl<S: Storage> Transaction<'_, S> {
         };
         let hlc = self.hlc_after(&row, Some(plate))?;
         let mut said_beside = None;
-        if is_same_way {
+        if is_same_way || request.excess_back {
             for (name, correction) in self.given_back_beside(&row, &stated)? {
                 said_beside = Some(self.amend(&row.stay_id, &name, hlc, Body::Correction(correction))?);
             }

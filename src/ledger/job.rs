@@ -178,6 +178,8 @@ pub struct CorrectStay {
     pub fee: Option<Vnd>,
     /// How it was really paid there. Of one way the amount is not looked at.
     pub paid: Option<ToldPaid>,
+    /// What was paid beyond what was taken was given back, whether or not it is known how that was paid.
+    pub excess_back: bool,
     /// Its exit was another car's; given alone.
     pub exit_plate: Option<PlateId>,
     /// It was removed and is not.

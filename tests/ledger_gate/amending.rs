@@ -617,6 +617,39 @@ fn who_says_the_same_way_of_payment_again_says_that_what_was_paid_beyond_was_giv
     }
 }
 
+/// Nobody has to make up first how it was paid at an exit that did not say.
+#[test]
+fn what_was_paid_beyond_at_a_second_exit_is_given_back_though_the_first_did_not_say_how_it_was_paid() {
+    for is_first_said in [false, true] {
+        let (mut one, mut other) = (Central::new(0), Central::new(1));
+        let stay = one.enters(entry("in", P));
+        other.hear(&mut one);
+        one.wait(2 * HOUR_MS);
+        other.wait(3 * HOUR_MS);
+        let leaves = |paid: Option<ToldPaid>| {
+            let beside = Beside { paid, ..Beside::default() };
+            OpenBarrier { fee: Some(Vnd(20_000)), beside, ..forced(exit("out", P)) }
+        };
+        let more = |method| ToldPaid { amount: Some(Vnd(25_000)), ..ToldPaid::by(method) };
+        one.exits(leaves(is_first_said.then(|| more(Method::Qr))));
+        other.exits(leaves(Some(more(Method::Card))));
+        one.hear(&mut other);
+        one.wait(2 * HOUR_MS);
+        let beyond =
+            |central: &Central| central.ledger.storage().takings.values().map(|taking| taking.excess.0).sum::<i64>();
+        assert_eq!((beyond(&one), revenue(&mut one)), (if is_first_said { 10_000 } else { 5_000 }, 40_000));
+        let before = by_method(&mut one);
+        one.ask(amended(&stay, |request| request.excess_back = true)).unwrap();
+        let again = one.ask(amended(&stay, |request| request.excess_back = true));
+        assert_eq!(again, Err(Refusal::Unchanged), "nothing is left to give back");
+        other.hear(&mut one);
+        for central in [&mut one, &mut other] {
+            assert_eq!((beyond(central), by_method(central)), (0, before.clone()), "no amount or way changes");
+            check(central);
+        }
+    }
+}
+
 /// A person let out a car whose entry another central knew, and a program there told that exit as well; then the plate of the stay is corrected:
 /// the exit is written anew, and what told it again is removed with the one it repeated.
 #[test]

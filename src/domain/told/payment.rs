@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{amount, text, word};
 use crate::domain::money::Vnd;
-use crate::domain::payment::{MAX_REFERENCE_CHARS, MAX_WAYS, Method, PaidToo, total_of};
+use crate::domain::payment::{MAX_REFERENCE_CHARS, MAX_WAYS, Method, Paid, PaidToo, total_of};
 use crate::domain::problem::is_plain_text;
 
 /// What each method is called, folded (see [`word::folded`]); its own name is one of them.
@@ -78,6 +78,11 @@ impl ToldPaid {
     /// In one way, what was due.
     pub fn by(method: Method) -> Self {
         Self { method, amount: None, reference: None, also: Vec::new() }
+    }
+
+    /// The same ways, as they are known.
+    pub fn again(known: Paid) -> Self {
+        Self { method: known.method, amount: None, reference: known.reference, also: known.also }
     }
 
     /// What was taken in all, as far as it says; `None`: what was due.

@@ -113,8 +113,8 @@ function correction(row, path, done, cancel) {
   const known = row.paid?.also ? SEVERAL : row.paid?.method ?? "unsaid";
   const wayName = (name) => (name === GIVEN_BACK ? t("history.excess_back", { money: money(row.excess) }) : name === SEVERAL ? waysText(row.paid) : methodName(name));
   const method = el("select", { class: "form-select", id: "amend-paid" });
-  // What is not said can be said, not the other way round; what was given back, once it is said how it was paid.
-  const ways = [...(row.excess > 0 && row.paid ? [GIVEN_BACK] : []), ...(known === SEVERAL ? [SEVERAL] : []), ...METHODS].filter((name) => name === known || (name !== "unsaid" && (name !== "free" || takenFor(row) === 0)));
+  // What is not said can be said, not the other way round.
+  const ways = [...(row.excess > 0 ? [GIVEN_BACK] : []), ...(known === SEVERAL ? [SEVERAL] : []), ...METHODS].filter((name) => name === known || (name !== "unsaid" && (name !== "free" || takenFor(row) === 0)));
   method.replaceChildren(...ways.map((name) => el("option", { value: name, selected: name === known }, wayName(name))));
   const methodBox = el("div", {}, el("label", { class: "form-label", for: "amend-paid" }, t("history.paid")), method);
   const told = el("p", { class: "notice wait", id: "amend-told", role: "status", hidden: true });
@@ -164,8 +164,8 @@ function correction(row, path, done, cancel) {
       plate_id: typed === row.plate_view ? undefined : typed,
       camera_type: type.value === row.camera_type ? undefined : type.value,
       fee: left && amount !== taken ? amount : undefined,
-      // The same ways, of no more than was taken.
-      paid: left && method.value === GIVEN_BACK ? { ...row.paid, amount: undefined } : left && method.value !== known ? method.value : undefined,
+      excess_given_back: left && method.value === GIVEN_BACK ? true : undefined,
+      paid: left && ![known, GIVEN_BACK].includes(method.value) ? method.value : undefined,
     };
     if (Object.values(change).every((value) => value === undefined)) return toast("wait", t("history.error_unchanged"));
     const fees = { before: money(taken), after: money(amount) };
@@ -179,7 +179,7 @@ function correction(row, path, done, cancel) {
       change.camera_type && t("history.corrected_type", { type: typeName(type.value) }),
       change.camera_type && costs,
       change.fee !== undefined && t("history.corrected_fee", fees),
-      change.paid && t("history.corrected_method", { ...otherWay(), taken: money(amount) }),
+      (change.paid || change.excess_given_back) && t("history.corrected_method", { ...otherWay(), taken: money(amount) }),
     ].filter(Boolean);
     const superseded = answer.status === "SUPERSEDED" && row.status !== "SUPERSEDED";
     toast(superseded ? "wait" : "good", superseded ? t("history.corrected_superseded", { plate: typed }) : parts.join(" "), { about: "amendment" });
