@@ -448,9 +448,19 @@ impl Tables for MemoryStorage {
         Ok(self.shifts.get(id).cloned())
     }
 
-    fn last_shift(&mut self, central: &str, edge_id: &str) -> Result<Option<Shift>, MemoryError> {
+    fn open_shifts(&mut self) -> Result<Vec<Shift>, MemoryError> {
+        let is_open = |shift: &&Shift| shift.opened.is_some() && shift.closed.is_none();
+        Ok(self.shifts.values().filter(is_open).cloned().collect())
+    }
+
+    fn last_shift(&mut self, central: &str, edge_id: &str, before_ms: i64) -> Result<Option<Shift>, MemoryError> {
         let of_gate = |shift: &&Shift| shift.is_at(central, edge_id) && shift.opened.is_some();
-        Ok(self.shifts.values().filter(of_gate).max_by_key(|shift| (shift.from_ms, &shift.id)).cloned())
+        let before = self.shifts.values().filter(of_gate).filter(|shift| shift.from_ms < before_ms);
+        Ok(before.max_by_key(|shift| (shift.from_ms, &shift.id)).cloned())
+    }
+
+    fn last_taken_ms(&mut self, shift: &Shift, within: Span) -> Result<Option<i64>, MemoryError> {
+        sheet::last_taken_ms(self, shift, within)
     }
 
     fn put_shift(&mut self, shift: &Shift) -> Result<(), MemoryError> {

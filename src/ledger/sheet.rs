@@ -208,6 +208,22 @@ pub fn span_of<B: Books>(books: &mut B, shift: &Shift) -> Result<Span, B::Error>
     Ok(span(shift.from_ms, shift.closed.as_ref().map(|closed| closed.until_ms), next_ms))
 }
 
+/// When the last was taken in a shift of what the central of its gate tells, within a time.
+///
+/// # Errors
+/// Those of the books.
+pub fn last_taken_ms<B: Books>(
+    books: &mut B,
+    shift: &Shift,
+    (since_ms, before_ms): Span,
+) -> Result<Option<i64>, B::Error> {
+    let (from_ms, until_ms) = span_of(books, shift)?;
+    let within = (from_ms.max(since_ms), until_ms.min(before_ms));
+    let mut last_ms = None;
+    takings_of(books, &[(shift, within)], &mut |_, taking| last_ms = last_ms.max(Some(taking.exit_ms)))?;
+    Ok(last_ms)
+}
+
 fn person(shift: &Shift) -> &str {
     shift.opened.as_ref().map_or("", |opened| opened.person.as_str())
 }

@@ -15,6 +15,9 @@ use super::sheet::Reckoning;
 use super::storage::{Shift, ShiftClosing, ShiftOpening, Storage};
 use super::transaction::{Stop, Transaction};
 
+/// As the clock itself is judged by what it stamped before, in ms.
+const MOST_AHEAD_MS: i64 = 24 * 3_600 * 1_000;
+
 impl<S: Storage> Transaction<'_, S> {
     pub(super) fn open_shift(&mut self, request: OpenShift) -> Result<Answer, Stop<S::Error>> {
         let OpenShift { edge_id, opening_cash } = request;
@@ -29,22 +32,48 @@ impl<S: Storage> Transaction<'_, S> {
             return Err(Stop::Refused(Refusal::Invalid(format!("a lane of more than {most} edges has no shift"))));
         }
         let (mut from_ms, mut after) = (self.now.wall_ms, None);
+        let open = self.read()?.open_shifts()?;
         for edge in std::iter::once(&edge_id).chain(&lane_edges) {
-            let Some(last) = self.read()?.last_shift(&central, edge)? else { continue };
-            let Some(closing) = last.closed else {
-                let person = last.opened.map(|opened| opened.person).unwrap_or_default();
-                return Err(Stop::Refused(Refusal::ShiftOpen { id: last.id, person }));
-            };
+            if let Some(open) = open.iter().find(|open| open.is_at(&central, edge)) {
+                let person = open.opened.as_ref().map(|opened| opened.person.clone()).unwrap_or_default();
+                return Err(Stop::Refused(Refusal::ShiftOpen { id: open.id.clone(), person }));
+            }
+            let last = |storage: &mut S, before_ms| storage.last_shift(&central, edge, before_ms);
+            let Some((last, believed_ms)) = self.believed(last)? else { continue };
             // Not before the last one ended, nor at the very moment it began: a clock may have been set back.
-            from_ms = from_ms.max(closing.until_ms).max(last.from_ms + 1);
+            from_ms = from_ms.max(last.from_ms + 1);
+            let Some(closing) = last.closed else { continue };
+            if closing.until_ms < believed_ms {
+                from_ms = from_ms.max(closing.until_ms);
+            }
             after = after.max(Some(closing.place.0));
         }
-        let shift = shift_id(&central, &edge_id, from_ms);
+        let mut shift = shift_id(&central, &edge_id, from_ms);
+        // At this very moment a clock that was ahead began one.
+        while self.read()?.shift(&shift)?.is_some() {
+            from_ms += 1;
+            shift = shift_id(&central, &edge_id, from_ms);
+        }
         let inside = self.cars_inside();
         let hlc = Hlc::next(self.now.wall_ms, after);
         let opened = ShiftOpened { shift: shift.clone(), edge_id, lane_edges, from_ms, opening_cash, inside };
         self.author(self.shift_draft(hlc, Body::ShiftOpened(opened)))?;
         Ok(Answer::ShiftSet { id: shift })
+    }
+
+    /// What is found before the moment until which stamps are believed, and that moment, Unix ms: what is stamped further ahead than a day was by a clock that
+    /// was ahead, unless this one is known to be behind and nothing is nearer.
+    fn believed<T>(
+        &mut self,
+        find: impl Fn(&mut S, i64) -> Result<Option<T>, S::Error>,
+    ) -> Result<Option<(T, i64)>, S::Error> {
+        let near_ms = self.now.wall_ms.saturating_add(MOST_AHEAD_MS);
+        for before_ms in std::iter::once(near_ms).chain(self.now.clock_wrong.then_some(i64::MAX)) {
+            if let Some(found) = find(self.read()?, before_ms)? {
+                return Ok(Some((found, before_ms)));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn close_shift(&mut self, request: CloseShift) -> Result<Answer, Stop<S::Error>> {
@@ -68,9 +97,11 @@ impl<S: Storage> Transaction<'_, S> {
             return Err(unknown(&id));
         };
         let opening_cash = opened.opening_cash;
-        // What this moment still brought belongs to it.
-        let until_ms = self.now.wall_ms.max(shift.from_ms) + 1;
         self.write_takings()?;
+        // What this moment still brought belongs to it, and what was taken in it while the clock was ahead of where it is now.
+        let now_ms = self.now.wall_ms.max(shift.from_ms);
+        let ahead = self.believed(|storage, before_ms| storage.last_taken_ms(&shift, (now_ms, before_ms)))?;
+        let until_ms = ahead.map_or(now_ms, |(last_ms, _)| last_ms) + 1;
         let ending = Some(ShiftClosing { place: opening.place.clone(), until_ms });
         let Reckoning { figures, counted, .. } =
             self.read()?.shift_figures(&Shift { closed: ending, ..shift.clone() })?;

@@ -16,7 +16,7 @@ use crate::domain::time::SiteZone;
 use crate::replication::handshake::SeenOf;
 use crate::replication::log::{ChainHash, EventBytes, Head};
 
-use super::sheet::Reckoning;
+use super::sheet::{Reckoning, Span};
 
 /// Where an event lies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -263,8 +263,12 @@ pub trait Tables: Lookup {
     /// Keeps what the correction or void that lies there changes in what was taken.
     fn put_money_changes(&mut self, at: &EventRef, event: &Event) -> Result<(), Self::Error>;
     fn shift(&mut self, id: &str) -> Result<Option<Shift>, Self::Error>;
-    /// The last that began at a gate, or at another edge of its lane, and whose opening is held.
-    fn last_shift(&mut self, central: &str, edge_id: &str) -> Result<Option<Shift>, Self::Error>;
+    /// The shifts that are open, at all gates.
+    fn open_shifts(&mut self) -> Result<Vec<Shift>, Self::Error>;
+    /// The last that began before `before_ms` at a gate, or at another edge of its lane, and whose opening is held.
+    fn last_shift(&mut self, central: &str, edge_id: &str, before_ms: i64) -> Result<Option<Shift>, Self::Error>;
+    /// As [`super::sheet::last_taken_ms`].
+    fn last_taken_ms(&mut self, shift: &Shift, within: Span) -> Result<Option<i64>, Self::Error>;
     /// Adds the shift or replaces what is known of it.
     fn put_shift(&mut self, shift: &Shift) -> Result<(), Self::Error>;
     /// When the cash of a shift was counted anew, by the clocks of the events, and where they lie.

@@ -90,9 +90,14 @@ impl StoredBooks<'_> {
         Ok(self.find(filter, parameters)?.into_iter().next())
     }
 
-    /// The last shift that began at a gate or at another edge of its lane.
-    pub(super) fn last_at(&mut self, central: &str, edge_id: &str) -> Result<Option<Shift>, StoreError> {
-        let gate = (central, edge_id, i64::MAX);
+    /// The last shift that began before `before_ms` at a gate or at another edge of its lane.
+    pub(super) fn last_at(
+        &mut self,
+        central: &str,
+        edge_id: &str,
+        before_ms: i64,
+    ) -> Result<Option<Shift>, StoreError> {
+        let gate = (central, edge_id, before_ms);
         let (own, of_lane) = (self.one(LAST_AT_GATE, gate)?, self.one(LAST_OF_LANE, gate)?);
         Ok(own.into_iter().chain(of_lane).max_by_key(|shift| (shift.from_ms, shift.id.clone())))
     }

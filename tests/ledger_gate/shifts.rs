@@ -287,6 +287,33 @@ fn a_gate_has_one_shift_which_its_person_or_a_shift_lead_ends_once_at_its_own_ce
     assert_eq!(here.ledger.storage().shifts, before);
 }
 
+/// A machine without a battery starts with an old date, and the person goes home before the clock is set right.
+#[test]
+fn who_hands_over_while_the_clock_is_behind_keeps_what_was_taken_and_the_next_one_too() {
+    for (behind_ms, clock_wrong) in [(HOUR_MS, true), (HOUR_MS, false), (400 * DAY_MS, true), (40 * DAY_MS, true)] {
+        let mut central = Central::new(0);
+        let (lan, an) = (person("lan"), person("an"));
+        let first = set(&mut central, opening("edge-1", "lan"));
+        visit(&mut central, "edge-1", P, &lan, 500_000, Method::Cash);
+        let mut central = central.restart();
+        (central.clock_offset_ms, central.clock_wrong) = (-behind_ms, clock_wrong);
+        set(&mut central, closing(&first, "lan", false));
+        let sheet = closed(&mut central, &first);
+        assert_eq!((sheet.figures.exits(), sheet.figures.revenue()), (1, 500_000), "{behind_ms}");
+        let next = set(&mut central, opening("edge-1", "an"));
+        assert_eq!(shift(&mut central, &next).from_ms, sheet.until_ms, "{behind_ms}");
+        let mut central = central.restart();
+        (central.clock_offset_ms, central.clock_wrong) = (0, false);
+        central.wait(MINUTE_MS);
+        visit(&mut central, "edge-1", Q, &an, 30_000, Method::Cash);
+        assert_eq!(live(&mut central, &first), sheet.figures, "{behind_ms}");
+        assert_eq!(live(&mut central, &next).revenue(), 30_000, "{behind_ms}");
+        set(&mut central, closing(&next, "an", false));
+        assert_eq!(closed(&mut central, &next).figures.revenue(), 30_000, "{behind_ms}");
+        check(&mut central);
+    }
+}
+
 #[test]
 fn what_comes_late_is_an_addendum_and_the_sheet_stays() {
     let (mut here, mut there) = (Central::new(0), Central::new(1));

@@ -114,6 +114,8 @@ pub struct Central {
     pub clock_offset_ms: i64,
     /// Its clock before those of the others, as it believes.
     pub skew_ms: Option<i64>,
+    /// Its clock is known to be behind.
+    pub clock_wrong: bool,
     pub now_ms: i64,
     epochs: u64,
     index: u64,
@@ -125,7 +127,7 @@ impl Central {
         let central = CentralId::new(&format!("central-{}", index + 1)).unwrap();
         let context = Context { central, zone: SiteZone::default() };
         let ledger = Ledger::open(MemoryStorage::default(), context).unwrap();
-        Self { ledger, clock_offset_ms: 0, skew_ms: None, now_ms: START_MS, epochs: 0, index }
+        Self { ledger, clock_offset_ms: 0, skew_ms: None, clock_wrong: false, now_ms: START_MS, epochs: 0, index }
     }
 
     pub fn wall_ms(&self) -> i64 {
@@ -139,7 +141,7 @@ impl Central {
     pub fn process(&mut self, jobs: Vec<Job>) -> Processed {
         self.epochs += 1;
         let epoch = Epoch((self.index << 32) | self.epochs);
-        let now = TransactionTime { wall_ms: self.wall_ms(), skew_ms: self.skew_ms, clock_wrong: false };
+        let now = TransactionTime { wall_ms: self.wall_ms(), skew_ms: self.skew_ms, clock_wrong: self.clock_wrong };
         self.ledger.process(jobs, now, epoch)
     }
 
@@ -172,8 +174,9 @@ impl Central {
         let context = self.ledger.context().clone();
         let mut storage = self.ledger.into_storage();
         storage.crash();
-        let Self { clock_offset_ms, skew_ms, now_ms, epochs, index, .. } = self;
-        Self { ledger: Ledger::open(storage, context).unwrap(), clock_offset_ms, skew_ms, now_ms, epochs, index }
+        let Self { clock_offset_ms, skew_ms, clock_wrong, now_ms, epochs, index, .. } = self;
+        let ledger = Ledger::open(storage, context).unwrap();
+        Self { ledger, clock_offset_ms, skew_ms, clock_wrong, now_ms, epochs, index }
     }
 
     pub fn heads(&self) -> BTreeMap<LogId, Head> {

@@ -138,7 +138,7 @@ proptest! {
             prop_assert_eq!(at_once.figures.entries, i64::try_from(came.count()).unwrap(), "{:?}", shift);
         }
         for gate in GATES {
-            prop_assert_eq!(disk.writer().last_shift("central-1", gate).unwrap(), memory.last_shift("central-1", gate).unwrap());
+            prop_assert_eq!(disk.writer().last_shift("central-1", gate, i64::MAX).unwrap(), memory.last_shift("central-1", gate, i64::MAX).unwrap());
         }
     }
 }

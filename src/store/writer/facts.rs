@@ -14,7 +14,7 @@ use crate::domain::ids::{Hlc, LogId};
 use crate::domain::plate::PlateId;
 use crate::domain::received::{PaymentAssigned, PaymentReceived};
 use crate::domain::stay::{TakenAs, Taking};
-use crate::ledger::sheet::{self, Reckoning};
+use crate::ledger::sheet::{self, Reckoning, Span};
 use crate::ledger::storage::{
     DirtyFact, EventRef, LooseFact, Setting, SettingKind, Shift, Summary, Tables, TotalChange, TotalKey,
 };
@@ -224,8 +224,16 @@ impl Tables for Writer {
         self.books().one(books::SHIFT, [id])
     }
 
-    fn last_shift(&mut self, central: &str, edge_id: &str) -> Result<Option<Shift>, StoreError> {
-        self.books().last_at(central, edge_id)
+    fn open_shifts(&mut self) -> Result<Vec<Shift>, StoreError> {
+        self.books().find(books::OPEN, ())
+    }
+
+    fn last_shift(&mut self, central: &str, edge_id: &str, before_ms: i64) -> Result<Option<Shift>, StoreError> {
+        self.books().last_at(central, edge_id, before_ms)
+    }
+
+    fn last_taken_ms(&mut self, shift: &Shift, within: Span) -> Result<Option<i64>, StoreError> {
+        sheet::last_taken_ms(&mut self.books(), shift, within)
     }
 
     fn put_shift(&mut self, shift: &Shift) -> Result<(), StoreError> {
