@@ -16,11 +16,14 @@ use super::transaction::{Stop, Transaction};
 
 /// Most tariffs that one central announced and that wait for their moment: a few years of them, and bounded in memory.
 const MAX_ANNOUNCED: usize = 16;
+/// Clocks of centrals that are no further apart than this, in ms, are right.
+const MOST_APART_MS: i64 = 60 * 1_000;
 
 impl<S: Storage> Transaction<'_, S> {
     pub(super) fn put_tariff(&mut self, tariff: Tariff) -> Result<Answer, Stop<S::Error>> {
         // Where this clock is behind those of the others: what is in force for them is overridden as well.
-        let now_ms = self.now.wall_ms.max(self.now.wall_ms.saturating_sub(self.now.skew_ms.unwrap_or(0)));
+        let theirs_ms = self.now.wall_ms.saturating_sub(self.now.skew_ms.unwrap_or(0));
+        let now_ms = self.now.wall_ms.max(theirs_ms);
         let (held, version) = self.settings().tariff_at(now_ms);
         if let (true, Some(version)) = (*held == tariff, version) {
             return Ok(Answer::TariffSet { version });
@@ -33,9 +36,13 @@ impl<S: Storage> Transaction<'_, S> {
         let draft = self.setting_draft(SettingKind::Tariff, SITE_TARIFF, body);
         let in_force = self.settings().announced_in_force(now_ms);
         let hlc = in_force.map_or(draft.hlc, |(from_ms, hlc)| draft.hlc.max(Hlc::next(from_ms, Some(hlc))));
-        let waiting: Vec<_> = self.settings().announced(now_ms).filter(|(from_ms, ..)| *from_ms <= hlc.ms()).collect();
+        // Where this clock is ahead of those of the others, what it takes for gone by is still to come.
+        let is_ahead = now_ms.saturating_sub(theirs_ms) > MOST_APART_MS;
+        let after_ms = if is_ahead { theirs_ms } else { now_ms };
+        let waiting: Vec<_> =
+            self.settings().announced(after_ms).filter(|(from_ms, ..)| *from_ms <= hlc.ms()).collect();
         let fact = self.author(Draft { hlc, ..draft })?;
-        // The clock goes on from one that was ahead of these moments: they are announced again, or this would override them before they come.
+        // This clock, or the one it goes on from, is ahead of these moments: they are announced again, or this would override them before they come.
         for (from_ms, tariff, _) in waiting {
             let list = PriceList { valid_from_ms: Some(from_ms), tariff: Some(tariff) };
             self.author(self.setting_draft(SettingKind::Announced, &from_ms.to_string(), Body::PriceList(list)))?;

@@ -159,6 +159,24 @@ fn a_tariff_set_by_a_clock_that_was_ahead_overrides_nothing_that_is_announced_la
 }
 
 #[test]
+fn a_tariff_put_by_a_clock_that_is_ahead_of_those_of_the_others_leaves_what_they_wait_for() {
+    let (mut first, mut second) = (Central::new(0), Central::new(1));
+    let from_ms = START_MS + 10 * DAY_MS;
+    version(first.ask(announce(from_ms, Some(per_visit(30_000)))));
+    second.hear(&mut first);
+    (second.clock_offset_ms, second.skew_ms) = (400 * DAY_MS, Some(400 * DAY_MS));
+    version(second.ask(Job::PutTariff(per_visit(20_000))));
+    (second.clock_offset_ms, second.skew_ms) = (0, None);
+    assert_eq!(prices([&mut first, &mut second]), (vec![from_ms], per_visit(20_000)));
+    (first.now_ms, second.now_ms) = (from_ms, from_ms);
+    assert_eq!(prices([&mut first, &mut second]), (vec![], per_visit(30_000)));
+    // A list that began while clocks were as near as clocks are is put out of force.
+    second.skew_ms = Some(MINUTE_MS / 2);
+    version(second.ask(Job::PutTariff(per_visit(50_000))));
+    assert_eq!(prices([&mut first, &mut second]), (vec![], per_visit(50_000)));
+}
+
+#[test]
 fn an_announcement_that_is_overridden_before_its_moment_is_not_shown_as_one_that_waits() {
     let (mut first, mut second) = (Central::new(0), Central::new(1));
     let from_ms = START_MS + 10 * HOUR_MS;
