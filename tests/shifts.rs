@@ -295,9 +295,16 @@ fn nobody_opens_or_closes_in_anothers_name() {
     for (body, field) in [(json!({}), "edge_id"), (json!({"edge_id": "edge-2", "opening_cash": -5}), "opening_cash")] {
         assert_eq!(people["lan"].post("/api/shifts", &body).refused(400).field("field"), field, "{body}");
     }
+    // Under another id nobody could close it.
+    let other_id = json!({"this_central": {"id": "central-9"}});
+    let refused = people["sep"].put("/api/p2p/config", &other_id).refused(400);
+    assert!(refused.text.contains("shift_open") && refused.text.contains("this_central.id"), "{}", refused.text);
+    let path = format!("/api/shifts/{}/close", shift["id"].as_str().unwrap());
+    people["lan"].post(&path, &json!({"counted_cash": 0})).ok();
     // Nothing was known of any gate so far; now one works here.
     central.http.enter("edge-1", "29A00001");
     let made_up = people["an"].post("/api/shifts", &json!({"edge_id": "edge-8"})).refused(400);
     assert_eq!(made_up.field("field"), "edge_id");
     assert!(made_up.field("error").ends_with("its gates: edge-1"), "{}", made_up.body);
+    people["sep"].put("/api/p2p/config", &other_id).ok();
 }

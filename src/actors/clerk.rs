@@ -28,7 +28,7 @@ use crate::ledger::storage::EventRef;
 use crate::ops::clock::Clock;
 use crate::ops::metrics::Metrics;
 use crate::ops::offences::SaidOnce;
-use crate::store::reader::{InvoiceQuestion, InvoiceScan};
+use crate::store::reader::{Gate, InvoiceQuestion, InvoiceScan};
 
 /// How often it is looked whether something is to be told.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
@@ -230,14 +230,28 @@ impl Actor for Clerk {
     }
 }
 
-/// Under another id its exits are another central's, and nobody would tell of them.
+/// Under another id its exits are another central's, and nobody would tell of them; its shifts are, too, and nobody could close them.
 impl Handler<VerifyConfig> for Clerk {
     type Result = ResponseFuture<Result<(), FieldProblem>>;
 
     fn handle(&mut self, verify: VerifyConfig, _: &mut Self::Context) -> Self::Result {
         let (around, config) = (self.around.clone(), self.around.config.borrow().clone());
         Box::pin(async move {
-            if config.this_central.id == verify.new.this_central.id || around.untold(&config).await == Some(0) {
+            let own = &config.this_central.id;
+            if *own == verify.new.this_central.id {
+                return Ok(());
+            }
+            let gates = Gate { central: own.to_string(), edge_id: None };
+            let open = around.readers.ask(move |reader| reader.open_sheets(Some(&gates))).await;
+            if !open.is_ok_and(|open| open.is_empty()) {
+                return Err(FieldProblem::new(
+                    "this_central.id",
+                    "shift_open",
+                    "còn ca đang mở theo mã hiện tại; hãy kết ca rồi mới đổi mã",
+                    "a shift is open under the present id; close it, and change the id then",
+                ));
+            }
+            if around.untold(&config).await == Some(0) {
                 return Ok(());
             }
             Err(FieldProblem::new(
