@@ -197,6 +197,8 @@ Exit codes:
 fn main() -> ExitCode {
     // What this program writes is read by its owner alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    // What is allocated is small and many: in pages of 2 MiB each thread would hold many times what it needs.
+    let _cannot = rustix::thread::disable_transparent_huge_pages(true);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -59,6 +59,21 @@ fn refuses(central: &Central, code: i32, words: &[&str]) {
 }
 
 #[test]
+fn memory_is_taken_in_small_pages_alone() {
+    let mut central = Central::new("p-pages");
+    central.start();
+    let read = |file: &str| fs::read_to_string(format!("/proc/{}/{file}", central.pid())).unwrap();
+    let number = |text: &str, name: &str| -> usize {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in {text}"));
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    assert_eq!(number(&read("status"), "THP_enabled:"), 0);
+    // What the allocator touches before `main` may lie in two of them.
+    let huge_kib = number(&read("smaps_rollup"), "AnonHugePages:");
+    assert!(huge_kib <= 2 * 2048, "{huge_kib} KiB in large pages");
+}
+
+#[test]
 fn help_is_worth_reading_and_wrong_usage_is_64() {
     let program = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_parkmesh"));

@@ -266,7 +266,6 @@ impl Central {
         kill_process(Pid::from_child(child), signal).expect("a signal to a child");
     }
 
-    /// The process id, for reading its memory and CPU use.
     /// Resident memory.
     pub fn memory_kib(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
@@ -274,6 +273,7 @@ impl Central {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
+    /// The process id, for reading its memory and CPU use.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("it runs").id()
     }
