@@ -58,13 +58,17 @@ def check(lines):
         said.setdefault(right.get("exit"), []).append((hlc, place, {"also": [], **right} if "method" in right else right))
     exits_of = sorted((event["hlc"], place, event["data"]) for place, event in events.items() if event["type"] == MONEY[0])
     anew = {place: data["request_id"] for _, place, data in exits_of if data.get("request_id") in removed}
+    told = {place: one["because"][0] for place, one in exits.items() if one["outcome"] == "repeated" and one["because"] and not {place, one["because"][0]} & anew.keys()}
+    first = lambda exit: told.get(exit, exit)  # What is said of an exit that tells a passage again is of the one that told it first.
+    for again_of, of in told.items(): said.setdefault(of, []).extend(said.get(again_of, ()))
+    anew = {place: first(of) for place, of in anew.items()}
     for place, of in anew.items():  # What is said of an exit, or of one that is written anew in its place, is said of all of those: the latest counts.
         roots[place], fee = roots.get(of, of), events[place]["data"]["fee"]
         passages[roots[place]] = passages.get(roots[place], []) + said.get(of, []) + said.get(place, [])
-        for by, void in ((by, void) for by, void in voids.items() if of in void["data"]["removes"]):
+        for by, void in ((by, void) for by, void in voids.items() if of in map(first, void["data"]["removes"])):
             follows, known = "/".join([by.rsplit("/", 1)[0], str(void["seq"] + 1)]), void["data"].get("money", ())
             passages[roots[place]] += [(void["hlc"], by, {"fee": 0})] if anew.get(follows) != of else [
-                (void["hlc"], by, {"fee": fee}) for change in known if follows == place and change["exit"] == of and change["before"] != fee]
+                (void["hlc"], by, {"fee": fee}) for change in known if follows == place and first(change["exit"]) == of and change["before"] != fee]
     for exit, all_said in {**said, **{place: passages[roots[place]] for place in anew}}.items():
         for *_, right in sorted(all_said, key=lambda one: one[:2]): rights.setdefault(exit, {}).update(right)
     left = {place for place, event in events.items() if event["type"] == MONEY[0] or event["data"].get("direction") == "EXIT"}

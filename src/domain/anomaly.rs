@@ -36,7 +36,8 @@ named! {
         /// Two wheels were told where the stay is of a vehicle with more, or the other way round: perhaps two vehicles whose plates
         /// have the same characters.
         OtherType = "other_type",
-        /// A program told it under an id that it had told of this car hours before, without a time to tell the two apart by.
+        /// A program told it under an id that it had told of this car hours before, without a time to tell the two apart by; or an opening was
+        /// read as this car and as another one.
         MayBeToldTwice = "may_be_told_twice",
         /// Two exits of the stay that count name one payment.
         PaymentUsedTwice = "payment_used_twice",

@@ -74,7 +74,7 @@ use self::storage::{Behind, EventRef, Storage, Summary};
 use self::transaction::{Stop, Transaction, TransactionTime};
 
 /// The version of the rules that make rows out of facts. Digests are comparable only between equal versions.
-pub const RULES_VERSION: u32 = 14;
+pub const RULES_VERSION: u32 = 15;
 
 /// What does not change while a ledger is open.
 #[derive(Debug, Clone)]

@@ -1,5 +1,6 @@
 //! Whose word the money of a shift is: a drawer answers for what its own gate told and its own central said, once, whatever other centrals write.
 
+use parkmesh::domain::direction::Direction;
 use parkmesh::domain::event::{Draft, Exit};
 use parkmesh::domain::ids::Hlc;
 use parkmesh::domain::money::Vnd;
@@ -7,12 +8,13 @@ use parkmesh::domain::payment::Method;
 use parkmesh::domain::row::StayStatus;
 use parkmesh::domain::shift::ShiftFigures;
 use parkmesh::domain::told::payment::ToldPaid;
-use parkmesh::ledger::job::{CorrectStay, Job};
+use parkmesh::ledger::job::{CorrectStay, Job, Report};
 use proptest::prelude::*;
 
 use crate::ledger_support::check::check;
 use crate::ledger_support::say::{self, Scribe};
 use crate::ledger_support::*;
+use crate::reporting::report;
 use crate::shifts::{closed, closing, live, opening, person, reckoned, set, told_late, unread_exit, visit};
 
 const FEE: i64 = 20_000;
@@ -135,6 +137,50 @@ fn what_a_gate_told_is_in_its_drawer_once_however_often_another_writes_it_anew()
             check(central);
         }
         assert_eq!(reckoned(&mut here, &id), reckoned(&mut there, &id));
+    }
+}
+
+/// A gate that heard no answer told both; a central that went bad writes each anew.
+#[test]
+fn an_exit_that_was_told_on_both_sides_of_a_cut_counts_once_though_another_writes_both_anew() {
+    let ([mut here, mut there], id) = two();
+    here.enters(entry("edge-1", P));
+    there.hear(&mut here);
+    let told = [&mut here, &mut there].map(|central| {
+        central.wait(2 * HOUR_MS);
+        let told = report(Direction::Exit, Some("r1"), Some(central.wall_ms()));
+        central.ask(Job::Report(Report { edge_id: "edge-1".to_owned(), ..told }).by(person("lan"))).unwrap();
+        central.last_event()
+    });
+    let once = found(&mut here, &id);
+    assert_eq!(once.0, 1);
+    let mut bad = Scribe::new("central-9", 1);
+    let removed = told.iter().map(|told| told.fact_id()).collect();
+    bad.say(&say::void(here.wall_ms(), told[0].event_id.as_deref().unwrap(), removed));
+    for (number, own) in (1..).zip(&told) {
+        let out = say::exit_unknown(here.wall_ms(), &format!("bad-{number}"), &format!("66A6666{number}"), once.1);
+        let draft = say::change_exit(out, |exit: &mut Exit| {
+            (exit.exit_central, exit.exit_edge) = (format!("central-{number}"), "edge-1".to_owned());
+            exit.taken_by = Some(person("lan"));
+            exit.stay = Some(None);
+            exit.request_id = Some(own.fact_id().to_string());
+            exit.doubts = vec!["fee_uncertain".to_owned()];
+        });
+        let hlc = Hlc::next(own.hlc.ms(), Some(own.hlc));
+        bad.say(&Draft { timestamp_ms: own.timestamp_ms, hlc, ..draft });
+    }
+    let all = bad.run(0, 99);
+    there.ask(Job::Store(all.clone())).unwrap();
+    there.hear(&mut here);
+    here.hear(&mut there);
+    here.ask(Job::Store(all)).unwrap();
+    for central in [&mut here, &mut there] {
+        central.settle();
+        let (exits, drawer, _) = found(central, &id);
+        assert!(exits <= 1 && drawer <= once.1, "{exits} exits and {drawer} VND");
+        let taken: Vec<i64> = central.ledger.storage().takings.values().map(|taking| taking.fee.0).collect();
+        assert_eq!(taken, [once.1]);
+        check(central);
     }
 }
 

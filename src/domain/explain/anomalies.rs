@@ -1,8 +1,10 @@
 //! One sentence per anomaly of a row.
 
 use super::super::anomaly::Anomaly;
-use super::super::event::{Body, Entry, Exit, Reported};
+use super::super::event::{Body, Entry, Exit, Reported, opening_read};
+use super::super::ids::FactId;
 use super::super::money::Vnd;
+use super::super::plate::PlateId;
 use super::super::row::{StayRow, StayStatus};
 use super::super::stay::{Fact, MAX_SKEW_MS, Outcome, PASSAGE_WINDOW_MS, same_request};
 use super::super::tariff::is_long_stay;
@@ -225,11 +227,32 @@ impl Explainer<'_> {
                 format!("; {} received at {at}, id {id}", way.1),
             ))
         });
+        if let Some(text) = self.read_otherwise(row) {
+            return text;
+        }
         let text = Text::new(
             "Cổng đã báo mã này cho xe này vài giờ trước, không kèm giờ: có thể là báo lại lượt cũ",
             "The gate told this id of this car some hours before, without a time: perhaps that passage, sent again",
         );
         told.fold(text, |text, more| text.and(Some(more)))
+    }
+
+    /// Of an opening that people read as several cars, on both sides of a cut.
+    fn read_otherwise(&self, row: &StayRow) -> Option<Text> {
+        let is_of_it = |first: &FactId| self.account.outcomes.get(first).is_some_and(|made| made.made(&row.stay_id));
+        let again = self.account.outcomes.iter().filter_map(|(id, outcome)| match outcome {
+            Outcome::Repeated { first } if is_of_it(first) => self.facts.get(id),
+            _ => None,
+        });
+        let read = again.filter(|fact| fact.event.request().is_some_and(|(_, id)| opening_read(id).is_some()));
+        let plates: Vec<&str> = read.filter_map(|fact| fact.event.recorded_plate()).map(PlateId::as_str).collect();
+        (!plates.is_empty()).then(|| {
+            let plates = plates.join(", ");
+            Text::new(
+                format!("Có người đọc cùng lần mở cổng này là xe {plates}: chỉ tính một xe, hãy xem ảnh và sửa biển số nếu sai"),
+                format!("Somebody read the same opening as {plates}: one car counts; look at the picture, and correct the plate if it is wrong"),
+            )
+        })
     }
 
     fn fee_uncertain(&self, row: &StayRow) -> Text {

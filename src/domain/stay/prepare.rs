@@ -86,7 +86,7 @@ impl<'a> Prepared<'a> {
         claims.set_void(&facts, &repeats, &void);
         claims.set_corrections(&facts);
         let counts = |fact: &Fact| !repeats.contains(&fact.id) && !void.contains(&fact.id);
-        let said = SaidOfExits::of(&facts, counts);
+        let said = SaidOfExits::of(&facts, &repeats, counts);
         Self { facts, repeats, claims, by_plate, void, said }
     }
 
@@ -120,9 +120,9 @@ impl<'a> Prepared<'a> {
         self.claims.iter().filter(|claim| claim.void).filter(has_row)
     }
 
-    /// The exits that tell a passage again, with the exit that told it first, and the claim of the stay that one is about.
+    /// What tells a passage again, or reads an opening as another car's, with what told it first, and the claim of the stay that one is about.
     pub(super) fn told_again(&self) -> impl Iterator<Item = (&'a Fact, &'a Fact, &Claim<'a>)> {
-        self.repeats.passages().filter_map(|(again, first)| {
+        self.repeats.passages().chain(self.repeats.readings()).filter_map(|(again, first)| {
             let claim = self.claims.made_by(&first.id).or_else(|| self.claims.named(first.event.exit_stay()?))?;
             (!claim.void).then_some((again, first, claim))
         })

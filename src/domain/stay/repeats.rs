@@ -26,6 +26,10 @@ pub(super) fn distinct(facts: &[Fact]) -> Vec<&Fact> {
 pub(super) struct Repeats<'a> {
     firsts: HashMap<&'a FactId, &'a Fact>,
     passages: Vec<&'a Fact>,
+    /// What reads an opening as that of another car than its first.
+    readings: Vec<&'a Fact>,
+    /// Where exits are written anew: the others that tell a passage again, with what told it before.
+    tellings: Option<HashMap<&'a FactId, &'a Fact>>,
 }
 
 /// How far apart, in ms of their clocks, two exits of a car can be and still tell one passage: 5 minutes. A front and a rear
@@ -38,15 +42,38 @@ impl<'a> Repeats<'a> {
     pub(super) fn of(facts: &[&'a Fact]) -> Self {
         let mut repeats = Self::default();
         repeats.add_requests(facts);
-        repeats.let_the_last_count(facts);
+        let (anew, told): (Vec<&Fact>, Vec<&Fact>) =
+            facts.iter().copied().partition(|fact| in_place_of(fact).is_some());
+        if !anew.is_empty() {
+            repeats.add_passages(&told);
+            repeats.tellings = Some(repeats.firsts.clone());
+        }
+        let replaced = repeats.let_the_last_count(facts, &anew);
         repeats.add_entry_copies(facts);
-        repeats.add_passages(facts);
+        let standing: Vec<&Fact> = facts.iter().copied().filter(|fact| !replaced.contains(&fact.id)).collect();
+        repeats.add_passages(&standing);
         repeats
     }
 
     /// The exits that tell an earlier one's passage again, each with that one.
     pub(super) fn passages(&self) -> impl Iterator<Item = (&'a Fact, &'a Fact)> {
         self.passages.iter().filter_map(|fact| Some((*fact, self.first_of(&fact.id)?)))
+    }
+
+    /// What reads an opening as that of another car, each with what reads it and counts.
+    pub(super) fn readings(&self) -> impl Iterator<Item = (&'a Fact, &'a Fact)> {
+        self.readings.iter().filter_map(|fact| Some((*fact, self.first_of(&fact.id)?)))
+    }
+
+    /// What told a passage first that an exit tells again which is not written anew: a gate that heard no answer tells it to both centrals of a
+    /// cut. `None`: it is the first.
+    pub(super) fn first_telling(&self, exit: &FactId) -> Option<&'a FactId> {
+        let tellings = self.tellings.as_ref().unwrap_or(&self.firsts);
+        let mut first = &tellings.get(exit)?.id;
+        while let Some(before) = tellings.get(first) {
+            first = &before.id;
+        }
+        Some(first)
     }
 
     pub(super) fn contains(&self, fact: &FactId) -> bool {
@@ -74,34 +101,41 @@ impl<'a> Repeats<'a> {
     /// another time, opens the next.
     fn add_requests(&mut self, facts: &[&'a Fact]) {
         let mut firsts: HashMap<RequestKey<'a>, Vec<&'a Fact>> = HashMap::default();
-        for &fact in facts {
+        for &fact in facts.iter().filter(|fact| in_place_of(fact).is_none()) {
             let Some(key) = RequestKey::of(&fact.event) else { continue };
             let firsts = firsts.entry(key).or_default();
             firsts.retain(|first| fact.event.hlc.ms() - first.event.hlc.ms() <= REQUEST_WINDOW_MS);
             match firsts.iter().find(|first| same_request(&first.event, &fact.event)) {
                 Some(first) => {
                     self.firsts.insert(&fact.id, first);
+                    if fact.event.recorded_plate() != first.event.recorded_plate() {
+                        self.readings.push(fact);
+                    }
                 }
                 None => firsts.push(fact),
             }
         }
     }
 
-    /// Of the exits that are written anew in place of one that counts whose car a person said last: what is corrected last counts.
-    fn let_the_last_count(&mut self, facts: &[&'a Fact]) {
-        let mut anew: HashMap<&FactId, Vec<&'a Fact>> = HashMap::default();
-        for &fact in facts {
-            // They have the clock of their passage.
-            let first = self.firsts.get(&fact.id).filter(|first| first.event.hlc == fact.event.hlc);
-            if let (Some(first), Some(_)) = (first, in_place_of(fact)) {
-                anew.entry(&first.id).or_insert_with(|| vec![*first]).push(fact);
-            }
+    /// Of the exits that are written anew in place of one passage, however often that was told, the one counts whose car a person said last:
+    /// what is corrected last counts. They come after what they are in place of, which is returned: it is no passage any more.
+    fn let_the_last_count(&mut self, facts: &[&'a Fact], all_anew: &[&'a Fact]) -> HashSet<FactId> {
+        // Each with the first of those it is one with.
+        let mut of_anew: HashMap<&'a FactId, &'a FactId> = HashMap::default();
+        let mut anew: HashMap<FactId, Vec<&'a Fact>> = HashMap::default();
+        for &fact in all_anew {
+            let Some(of) = in_place_of(fact) else { continue };
+            let of = of_anew.get(&of).copied().or_else(|| self.first_telling(&of)).cloned().unwrap_or(of);
+            let together = anew.entry(of).or_default();
+            together.push(fact);
+            of_anew.extend(together.first().map(|first| (&fact.id, &first.id)));
         }
-        for told in anew.into_values() {
+        for told in anew.values() {
             let Some(last) = told.iter().copied().max_by_key(|fact| said_at(facts, fact)) else { continue };
             self.firsts.extend(told.iter().map(|fact| (&fact.id, last)));
             self.firsts.remove(&last.id);
         }
+        anew.into_keys().collect()
     }
 
     /// What a program tells of a stay whose car left a moment ago is that passage told again. An exit somebody asked for is never

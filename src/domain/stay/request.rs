@@ -1,6 +1,6 @@
 //! When two events answer one request: an edge that heard no answer asks again, perhaps at another central.
 
-use super::super::event::{Body, Event};
+use super::super::event::{Body, Event, opening_read};
 use super::super::money::Vnd;
 use super::super::plate::PlateId;
 use super::repeats::PASSAGE_WINDOW_MS;
@@ -26,8 +26,9 @@ impl<'a> RequestKey<'a> {
         let (edge_id, request_id) = event.request()?;
         let plate = event.recorded_plate();
         let (is_exit, plate, force, requested_fee) = match &event.body {
+            // Whosever car two people in a cut say it was, and whatever was taken: it came in or left once.
+            Body::Entry(_) if opening_read(request_id).is_some() => (false, None, false, None),
             Body::Entry(entry) => (false, plate, entry.force, None),
-            // Whosever car two people in a cut say it was, and whatever was taken: it left once.
             Body::Exit(exit) if exit.says_again().is_some() => (true, None, false, None),
             Body::Exit(exit) => (true, plate, exit.force, exit.requested_fee),
             _ => return None,
@@ -90,7 +91,7 @@ impl Telling {
     }
 }
 
-/// True if both events answer one request: same edge, request id, direction, plate, force and requested fee (the last three but for exits that say again what was told), their clocks are
+/// True if both events answer one request: same edge, request id, direction, plate, force and requested fee (the last three but for what says again what was told), their clocks are
 /// at most [`REQUEST_WINDOW_MS`] apart, and they are not told to be of two passages ([`Telling::is_apart`]). Of more than two the
 /// first opens the window.
 ///

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use sha2::{Digest, Sha256};
 
 use super::super::anomaly::Anomaly;
-use super::super::event::{Body, Event, Exit};
+use super::super::event::{Body, Event, Exit, opening_read};
 use super::super::ids::FactId;
 use super::super::money::Vnd;
 use super::super::plate::PlateId;
@@ -219,9 +219,10 @@ impl StayRow {
         self.collected = Vnd(0);
     }
 
-    /// The exit was told again: it counts once, and is shown.
+    /// The exit was told again, or the opening was read as another car's: it counts once, and is shown.
     pub(super) fn note_told_again(&mut self, event: &Event) {
-        self.anomalies.insert(Anomaly::DoubleExit);
+        let is_reading = event.request().is_some_and(|(_, id)| opening_read(id).is_some());
+        self.anomalies.insert(if is_reading { Anomaly::MayBeToldTwice } else { Anomaly::DoubleExit });
         if let Body::Exit(exit) = &event.body {
             self.doubt(&exit.doubts);
         }

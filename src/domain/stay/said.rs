@@ -9,7 +9,7 @@ use super::super::payment::Paid;
 use super::fact::Fact;
 use super::links::stay_base;
 use super::prepare::standing_voids;
-use super::repeats::distinct;
+use super::repeats::{Repeats, distinct};
 use super::{TakenAs, ToldThere};
 use crate::domain::hash::HashMap;
 
@@ -34,15 +34,15 @@ pub(super) struct SaidOfExits<'a> {
 
 impl<'a> SaidOfExits<'a> {
     /// `counts`: whether an exit does. `facts` are distinct and in order.
-    pub fn of(facts: &[&'a Fact], counts: impl Fn(&Fact) -> bool) -> Self {
-        let anew = written_anew(facts);
-        let methods = right_methods(facts, &anew);
-        let mut words = of_exits(facts, is_there, fee_of);
-        removals_there(facts, &anew).into_iter().for_each(|(exit, word)| keep_later(&mut words, exit, word));
+    pub fn of(facts: &[&'a Fact], repeats: &Repeats<'a>, counts: impl Fn(&Fact) -> bool) -> Self {
+        let anew = written_anew(facts, repeats);
+        let methods = right_methods(facts, repeats, &anew);
+        let mut words = of_exits(facts, repeats, is_there, fee_of);
+        removals_there(facts, repeats, &anew).into_iter().for_each(|(exit, word)| keep_later(&mut words, exit, word));
         let of_anew = shared(&anew, &words, &HashMap::default());
         let there = words.into_iter().chain(of_anew).map(|(exit, (_, fee))| (exit, fee)).collect();
         let restated = restated(facts, &anew, counts);
-        Self { fees: right_fees(facts, &anew), methods, there, restated }
+        Self { fees: right_fees(facts, repeats, &anew), methods, there, restated }
     }
 
     /// How much of the `fee` of an exit that counts is the word of the central whose gate it was at.
@@ -62,11 +62,13 @@ pub(super) fn is_told_there(fact: &Fact) -> bool {
 }
 
 /// What corrections state of exits: of each the latest that states it, of those that name the stay as the exit does and came later.
-/// So whoever finds the one finds the other, and an exit that is the newest of all has no correction yet.
+/// So whoever finds the one finds the other, and an exit that is the newest of all has no correction yet. What is stated of an exit that tells a
+/// passage again is of the one that told it first.
 ///
 /// `counts`: whether a correction does, of an exit.
 fn of_exits<'a, T>(
     facts: &[&'a Fact],
+    repeats: &Repeats<'a>,
     counts: impl Fn(&Exit, &Fact) -> bool,
     stated: impl Fn(&'a Correction) -> Option<(&'a FactId, T)>,
 ) -> Words<'a, T> {
@@ -78,10 +80,14 @@ fn of_exits<'a, T>(
     for fact in facts {
         let Body::Correction(correction) = &fact.event.body else { continue };
         let Some((id, right)) = stated(correction) else { continue };
-        let Some((exit, _)) = exits.get(id).filter(|(_, left)| counts(left, fact)) else { continue };
+        let first = repeats.first_telling(id).unwrap_or(id);
+        if ![id, first].into_iter().all(|id| exits.get(id).is_some_and(|(_, left)| counts(left, fact))) {
+            continue;
+        }
+        let Some((exit, _)) = exits.get(id) else { continue };
         let named = exit.event.exit_stay().or(exit.event.event_id.as_deref()).map(stay_base);
         if named == fact.event.event_id.as_deref().map(stay_base) && exit.place() < fact.place() {
-            of_exits.insert(id, (fact.place(), right));
+            of_exits.insert(first, (fact.place(), right));
         }
     }
     of_exits
@@ -116,22 +122,31 @@ fn keep_later<'a, T>(words: &mut Words<'a, T>, exit: &'a FactId, word: (Place<'a
 }
 
 /// What people say was taken at exits.
-fn right_fees<'a>(facts: &[&'a Fact], anew: &[Anew<'a>]) -> HashMap<&'a FactId, Vnd> {
-    let said = of_exits(facts, anybody, fee_of);
-    let of_anew = shared(anew, &said, &removals(facts, anew));
+fn right_fees<'a>(facts: &[&'a Fact], repeats: &Repeats<'a>, anew: &[Anew<'a>]) -> HashMap<&'a FactId, Vnd> {
+    let said = of_exits(facts, repeats, anybody, fee_of);
+    let of_anew = shared(anew, &said, &removals(facts, repeats, anew));
     said.into_iter().chain(of_anew).map(|(exit, (_, fee))| (exit, fee)).collect()
 }
 
 /// How people say it was paid at exits.
-fn right_methods<'a>(facts: &[&'a Fact], anew: &[Anew<'a>]) -> HashMap<&'a FactId, &'a RightMethod> {
-    let said =
-        of_exits(facts, anybody, |correction| correction.right_method.as_ref().map(|right| (&right.exit, right)));
+fn right_methods<'a>(
+    facts: &[&'a Fact],
+    repeats: &Repeats<'a>,
+    anew: &[Anew<'a>],
+) -> HashMap<&'a FactId, &'a RightMethod> {
+    let said = of_exits(facts, repeats, anybody, |correction| {
+        correction.right_method.as_ref().map(|right| (&right.exit, right))
+    });
     let of_anew = shared(anew, &said, &HashMap::default());
     said.into_iter().chain(of_anew).map(|(exit, (_, right))| (exit, right)).collect()
 }
 
 /// What removals say was taken at the exits they remove, in place of which others are written anew: nothing, or what who gives one on says.
-fn removals<'a>(facts: &[&'a Fact], anew: &[Anew<'a>]) -> HashMap<FactId, Vec<(Place<'a>, Vnd)>> {
+fn removals<'a>(
+    facts: &[&'a Fact],
+    repeats: &Repeats<'a>,
+    anew: &[Anew<'a>],
+) -> HashMap<FactId, Vec<(Place<'a>, Vnd)>> {
     let mut removals: HashMap<FactId, Vec<(Place<'a>, Vnd)>> = HashMap::default();
     if anew.is_empty() {
         return removals;
@@ -140,8 +155,9 @@ fn removals<'a>(facts: &[&'a Fact], anew: &[Anew<'a>]) -> HashMap<FactId, Vec<(P
     for (by, void) in standing_voids(facts, |_, _| true) {
         let gives_on = next.get(&(&by.event.log, by.event.seq + 1));
         for removed in &void.removes {
+            let removed = repeats.first_telling(removed).unwrap_or(removed);
             let fee = match gives_on.filter(|one| one.of == *removed) {
-                Some(one) if !one.says_its_fee(void) => continue,
+                Some(one) if !one.says_its_fee(void, repeats) => continue,
                 Some(one) => one.exit.fee,
                 None => Vnd(0),
             };
@@ -152,7 +168,11 @@ fn removals<'a>(facts: &[&'a Fact], anew: &[Anew<'a>]) -> HashMap<FactId, Vec<(P
 }
 
 /// The same of the exits at the gates of the central that removes them, which alone undoes its word.
-fn removals_there<'a>(facts: &[&'a Fact], anew: &[Anew<'a>]) -> Vec<(&'a FactId, (Place<'a>, Vnd))> {
+fn removals_there<'a>(
+    facts: &[&'a Fact],
+    repeats: &Repeats<'a>,
+    anew: &[Anew<'a>],
+) -> Vec<(&'a FactId, (Place<'a>, Vnd))> {
     let is_undone_there =
         |by: &Fact, void: &FactId| matches!(void, FactId::Authored { log, .. } if log.central == by.event.log.central);
     let voids = standing_voids(facts, is_undone_there);
@@ -163,10 +183,13 @@ fn removals_there<'a>(facts: &[&'a Fact], anew: &[Anew<'a>]) -> Vec<(&'a FactId,
     let mut removals = Vec::new();
     for (by, void) in voids {
         let gives_on = next.get(&(&by.event.log, by.event.seq + 1));
-        let at_its_gates = void.removes.iter().filter(|id| exits.get(id).is_some_and(|(_, exit)| is_there(exit, by)));
+        let removes = void.removes.iter().map(|id| repeats.first_telling(id).unwrap_or(id));
+        let at_its_gates = removes.filter(|id| exits.get(*id).is_some_and(|(_, exit)| is_there(exit, by)));
         for removed in at_its_gates {
             match gives_on.filter(|one| one.of == *removed) {
-                Some(one) if one.says_its_fee(void) => removals.push((&one.fact.id, (by.place(), one.exit.fee))),
+                Some(one) if one.says_its_fee(void, repeats) => {
+                    removals.push((&one.fact.id, (by.place(), one.exit.fee)));
+                }
                 Some(_) => {}
                 None => removals.push((removed, (by.place(), Vnd(0)))),
             }
@@ -179,7 +202,7 @@ fn removals_there<'a>(facts: &[&'a Fact], anew: &[Anew<'a>]) -> Vec<(&'a FactId,
 struct Anew<'a> {
     fact: &'a Fact,
     exit: &'a Exit,
-    /// The one it is in place of.
+    /// The one it is in place of; of one that was told twice what told it first.
     of: FactId,
     /// What told its passage first, an exit that is in place of none, or the opening that one reads: what all of a passage have in common.
     first: FactId,
@@ -191,8 +214,9 @@ struct Anew<'a> {
 
 impl Anew<'_> {
     /// Whether it says something else of what was taken than what was known of the one it is in place of, which `void` removes.
-    fn says_its_fee(&self, void: &Void) -> bool {
-        let known = void.money.iter().find(|change| change.exit == self.of).map(|change| change.before);
+    fn says_its_fee(&self, void: &Void, repeats: &Repeats<'_>) -> bool {
+        let is_its = |exit: &FactId| *repeats.first_telling(exit).unwrap_or(exit) == self.of;
+        let known = void.money.iter().find(|change| is_its(&change.exit)).map(|change| change.before);
         known.is_some_and(|known| known != self.exit.fee)
     }
 
@@ -215,7 +239,7 @@ fn is_restated(anew: &Fact, told: &Fact) -> bool {
 }
 
 /// In order, so that one in place of another such comes after it.
-fn written_anew<'a>(facts: &[&'a Fact]) -> Vec<Anew<'a>> {
+fn written_anew<'a>(facts: &[&'a Fact], repeats: &Repeats<'a>) -> Vec<Anew<'a>> {
     let is_anew = |fact: &&&Fact| matches!(&fact.event.body, Body::Exit(exit) if exit.in_place_of().is_some());
     if !facts.iter().any(|fact| is_anew(&fact)) {
         return Vec::new();
@@ -224,8 +248,9 @@ fn written_anew<'a>(facts: &[&'a Fact]) -> Vec<Anew<'a>> {
     let (mut anew, mut places): (Vec<Anew<'a>>, HashMap<&FactId, usize>) = (Vec::new(), HashMap::default());
     for fact in facts {
         let Body::Exit(exit) = &fact.event.body else { continue };
-        let Some(of) = exit.in_place_of() else { continue };
-        let (first, told, is_reading) = match (places.get(&of).and_then(|at| anew.get(*at)), exits.get(&of)) {
+        let Some(of_telling) = exit.in_place_of() else { continue };
+        let of = repeats.first_telling(&of_telling).unwrap_or(&of_telling).clone();
+        let (first, told, is_reading) = match (places.get(&of).and_then(|at| anew.get(*at)), exits.get(&of_telling)) {
             (Some(held), _) => (held.first.clone(), held.told, held.is_reading),
             (None, Some((before, left))) => {
                 let (told, opening) = (is_told_there(before).then_some((*before, left.fee)), left.opening_read());
@@ -307,13 +332,13 @@ fn restated<'a>(
 pub fn paid_as_corrected(exit: &Fact, facts: &[Fact]) -> Option<Paid> {
     let Body::Exit(told) = &exit.event.body else { return None };
     let mut facts = distinct(facts);
-    // It comes before all that corrects it.
     if !facts.iter().any(|fact| fact.id == exit.id) {
-        facts.push(exit);
+        facts.insert(facts.partition_point(|fact| fact.place() < exit.place()), exit);
     }
-    let anew = written_anew(&facts);
-    let taken = right_fees(&facts, &anew).remove(&exit.id);
-    let right = right_methods(&facts, &anew).remove(&exit.id);
+    let repeats = Repeats::of(&facts);
+    let anew = written_anew(&facts, &repeats);
+    let taken = right_fees(&facts, &repeats, &anew).remove(&exit.id);
+    let right = right_methods(&facts, &repeats, &anew).remove(&exit.id);
     let paid = match (right, &told.paid) {
         (Some(right), _) => {
             let (amount, reference, also) = (Vnd(0), right.reference.clone(), right.also.clone());

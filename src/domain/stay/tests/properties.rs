@@ -7,13 +7,14 @@ use proptest::prelude::*;
 use super::build::*;
 use super::generate::{facts, unlinked_facts};
 use crate::domain::anomaly::Anomaly;
-use crate::domain::event::{Body, Correction};
+use crate::domain::event::{Body, Correction, RightFee};
 use crate::domain::ids::{FactId, Hlc};
 use crate::domain::money::Vnd;
 use crate::domain::row::{StayRow, StayStatus};
 use crate::domain::stay::fold::{resolve_with, step};
 use crate::domain::stay::{
-    Fact, FoldKey, Link, PASSAGE_WINDOW_MS, Resolution, TakenAs, Taking, ToldThere, links, resolve, same_request,
+    Fact, FoldKey, Link, PASSAGE_WINDOW_MS, Prepared, Resolution, TakenAs, Taking, ToldThere, links, resolve,
+    same_request,
 };
 
 proptest! {
@@ -49,6 +50,7 @@ proptest! {
     #[test]
     fn revenue_is_the_fees_of_the_exits_that_are_neither_void_nor_repeats(facts in facts(14)) {
         let outcome = resolve(&facts);
+        let prepared = Prepared::of(&facts);
         let facts = distinct(&facts);
         let firsts: HashMap<&FactId, &FactId> = outcome.repeats.iter().map(|(repeat, first)| (repeat, first)).collect();
         let mut void = BTreeSet::new();
@@ -72,11 +74,15 @@ proptest! {
         }
         let counts = |fact: &&Fact| !void.contains(&fact.id) && !firsts.contains_key(&fact.id);
         let right = |exit: &Fact| {
-            let name = base(exit.event.exit_stay().or(exit.event.event_id.as_deref()));
+            // Of what tells its passage again, too.
+            let is_of_it = |right: &RightFee| *prepared.repeats.first_telling(&right.exit).unwrap_or(&right.exit) == exit.id;
             let of_it = corrections.iter().filter(|(fact, correction)| {
-                of(fact) == name
-                    && fact.place() > exit.place()
-                    && correction.right_fee.as_ref().is_some_and(|right| right.exit == exit.id)
+                let right = correction.right_fee.as_ref().filter(|right| is_of_it(right));
+                let told = right.and_then(|right| facts.iter().find(|told| told.id == right.exit));
+                told.is_some_and(|told| {
+                    let name = base(told.event.exit_stay().or(told.event.event_id.as_deref()));
+                    of(fact) == name && fact.place() > told.place()
+                })
             });
             of_it.max_by_key(|(fact, _)| fact.place()).and_then(|(_, correction)| Some(correction.right_fee.as_ref()?.fee))
         };
