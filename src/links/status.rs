@@ -67,7 +67,7 @@ pub struct PeerShown {
     /// Linked, and nothing that is to be carried waits for a minute, in neither direction. Connected, in sync, fresh and moving
     /// are four things.
     pub moving: bool,
-    /// What was sent first of all it has not acknowledged; null: it has acknowledged all.
+    /// What has waited longest for it to say that it holds it: what was sent, or this central wrote and it does not ask for; null: nothing.
     pub oldest_unacked: Option<OldestUnacked>,
     /// Events it announced that are not held here; null: unknown.
     pub we_lack_events: Option<u64>,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use super::log::Head;
-use crate::domain::ids::LogId;
+use crate::domain::ids::{CentralId, Epoch, LogId};
 use crate::wire::frame::{Bucket, BucketDigest};
 
 /// How far each log is held. A log without events is not in it.
@@ -45,6 +45,12 @@ impl Have {
 
     pub fn iter(&self) -> impl Iterator<Item = (&LogId, Head)> {
         self.heads.iter().map(|(log, head)| (log, *head))
+    }
+
+    /// Of the logs of one central.
+    pub fn of<'a>(&'a self, central: &CentralId) -> impl Iterator<Item = (&'a LogId, Head)> {
+        let log = |epoch| LogId { central: central.clone(), epoch: Epoch(epoch) };
+        self.heads.range(log(0)..=log(u64::MAX)).map(|(log, head)| (log, *head))
     }
 
     pub fn len(&self) -> usize {

@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::following::{Following, NumberStanding};
-use super::output::{Alarm, Out, PeerCommand, PeerReport, SocketId, earlier};
+use super::output::{Alarm, Out, PeerCommand, PeerReport, SocketId, Unacked, earlier};
 use super::pairing::Dialler;
 use super::serving::{Acked, Serving};
+use super::standstill::Standstill;
 use crate::domain::ids::{CentralId, LogId};
 use crate::domain::time::{MAX_MS, MIN_MS};
 use crate::replication::Now;
@@ -63,6 +64,7 @@ pub(super) struct LiveLink {
     held_back: [bool; 2],
     pub(super) serving: Serving,
     pub(super) following: Following,
+    standstill: Standstill,
     announcing: Announcing,
     /// The last ping: payload and time.
     last_ping: Option<(u64, u64)>,
@@ -88,7 +90,7 @@ impl LiveLink {
     pub(super) fn open(
         now: Now,
         held: &Have,
-        peer: &CentralId,
+        (own, peer): (&CentralId, &CentralId),
         (socket, dialler, instance): (SocketId, Dialler, Instance),
         out: &mut Out,
     ) -> Self {
@@ -106,6 +108,7 @@ impl LiveLink {
             held_back: [false; 2],
             serving: Serving::new(peer.clone(), socket),
             following: Following::default(),
+            standstill: Standstill::new(own.clone()),
             announcing: Announcing::default(),
             last_ping: None,
             next_ping_ms: now.mono_ms,
@@ -289,6 +292,7 @@ impl LiveLink {
         }
         self.proven |= now.mono_ms >= self.up_since_ms + PROVEN_AFTER_MS;
         self.serving.tick(now, held, out);
+        self.standstill.tick(now, held, &self.theirs, &self.serving, out);
         self.following.tick(now, self.socket, out);
         self.announcing.tick(now, held, self.socket, out);
     }
@@ -343,6 +347,11 @@ impl LiveLink {
         let reason = alarm.to_string();
         out.alarm(alarm);
         Err(reason)
+    }
+
+    /// What has waited longest for the peer to say that it holds it.
+    pub(super) fn oldest_unacked(&self) -> Option<Unacked> {
+        self.standstill.oldest(&self.serving)
     }
 
     /// Events held here and not known to be held by the peer.

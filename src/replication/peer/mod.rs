@@ -9,6 +9,7 @@ mod link;
 pub mod output;
 mod pairing;
 mod serving;
+mod standstill;
 #[cfg(test)]
 mod tests;
 
@@ -320,7 +321,7 @@ impl Peer {
             clock_offset_ms: link.and_then(|link| link.clock_offset_ms),
             lag: link.map(|link| link.lag(held)).unwrap_or_default(),
             unacked_bytes: link.map_or(0, |link| link.serving.unacked_bytes()),
-            oldest_unacked: link.and_then(|link| link.serving.oldest_unacked()),
+            oldest_unacked: link.and_then(LiveLink::oldest_unacked),
             serving: link.map_or(0, |link| link.serving.len()),
             following: link.map_or(0, |link| link.following.len()),
             links: link.map(|link| link.their_heartbeat.links.clone()).unwrap_or_default(),

@@ -159,7 +159,7 @@ pub enum Alarm {
     OversizedEvent { log: LogId, seq: u64, bytes: usize, peer: CentralId },
     /// An event held here is larger than an event may be, from a time before that was checked: the log ends before it for others.
     CannotPassOn { log: LogId, seq: u64, bytes: usize, peer: CentralId },
-    /// The link stands, and for a minute the peer has acknowledged nothing of what was sent of this log up to there.
+    /// The link stands, and for a minute the peer has not said that it holds this log up to there, and nothing else moved.
     NotMoving { log: LogId, to: u64, peer: CentralId },
     /// The link stands, and for a minute nothing of this log, which the peer announced, came or was committed here.
     NotArriving { log: LogId, peer: CentralId, waits_for: &'static str },
@@ -324,7 +324,7 @@ pub enum LinkState {
 /// A link that carries nothing for this long, in ms, is an alarm, whatever the cause.
 pub const STANDSTILL_MS: u64 = 60_000;
 
-/// A run that was sent and that the peer has not said it committed.
+/// What was sent, or is to be fetched by the peer, and what the peer has not said it committed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Unacked {
     pub log: LogId,
@@ -363,7 +363,7 @@ pub struct PeerStatus {
     pub lag: BTreeMap<LogId, u64>,
     /// Events bytes sent and not acknowledged.
     pub unacked_bytes: usize,
-    /// Of what that is, what was sent first.
+    /// What has waited longest for the peer to say that it holds it: it was sent, or is ours and the peer does not ask for it.
     pub oldest_unacked: Option<Unacked>,
     /// Logs the peer takes from us, and those we take from it.
     pub serving: usize,

@@ -78,7 +78,8 @@ impl Peer {
         if hello.capabilities.iter().any(|name| name == SIGNS_LOGS) {
             self.out.report(PeerReport::SignsLogs);
         }
-        let mut link = LiveLink::open(now, held, &self.settings.peer, (socket, dialler, hello.instance), &mut self.out);
+        let between = (&self.settings.own.central, &self.settings.peer);
+        let mut link = LiveLink::open(now, held, between, (socket, dialler, hello.instance), &mut self.out);
         link.start = SeenStart::of(&hello).zip(hello.start);
         link.serving.reads_compressed = hello.capabilities.iter().any(|name| name == compressed::CAPABILITY);
         link.shares_people = hello.capabilities.iter().any(|name| name == SHARES_PEOPLE);

@@ -75,8 +75,8 @@ pub(super) struct Serving {
     reads: usize,
     window: Window,
     compare_at_ms: u64,
-    /// Nothing was acknowledged for [`STANDSTILL_MS`](super::output::STANDSTILL_MS), and somebody was told.
-    stands_still: bool,
+    /// Runs that were acknowledged so far: it grows as long as anything moves.
+    pub(super) acknowledged: u64,
     /// The peer said that it can read compressed frames.
     pub(super) reads_compressed: bool,
 }
@@ -93,7 +93,7 @@ impl Serving {
             reads: 0,
             window: Window::default(),
             compare_at_ms: 0,
-            stands_still: false,
+            acknowledged: 0,
             reads_compressed: false,
         }
     }
@@ -181,6 +181,7 @@ impl Serving {
             self.window.released(run.bytes);
             cursor.run_size.acked_after(now.mono_ms.saturating_sub(run.sent_ms));
             cursor.in_flight.pop_front();
+            self.acknowledged += 1;
         }
         if head.to == cursor.next.to && head.hash != cursor.next.hash {
             out.report(PeerReport::Forked { link: self.socket, log: log.clone(), seq: head.to });
@@ -221,18 +222,8 @@ impl Serving {
                     self.window.unreserve(reading.reserved_bytes);
                 }
             }
-            self.notice_standstill(now, out);
         }
         self.read_on(now, held, out);
-    }
-
-    /// Whatever the cause, a link that stands and carries nothing is an alarm, once each time it stops.
-    fn notice_standstill(&mut self, now: Now, out: &mut Out) {
-        let stuck = self.oldest_unacked().filter(|oldest| oldest.is_overdue(now.mono_ms));
-        let before = std::mem::replace(&mut self.stands_still, stuck.is_some());
-        if let (Some(Unacked { log, to, .. }), false) = (stuck, before) {
-            out.alarm(Alarm::NotMoving { log, to, peer: self.peer.clone() });
-        }
     }
 
     pub(super) fn next_wakeup_ms(&self) -> Option<u64> {

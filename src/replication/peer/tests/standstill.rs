@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::domain::event::MAX_EVENT_BYTES;
+use crate::replication::log::ChainHash;
 use crate::replication::peer::output::STANDSTILL_MS;
 use crate::wire::frame::FrameError;
 
@@ -109,6 +110,62 @@ fn a_link_that_lives_and_acknowledges_nothing_for_a_minute_is_an_alarm_once() {
     assert!(alarms(&lives(&mut rig, 2 * STANDSTILL_MS)).is_empty(), "nothing waits");
     rig.commit(A, 5);
     assert_eq!(alarms(&lives(&mut rig, 2 * STANDSTILL_MS)).len(), 1, "it stops anew");
+}
+
+/// The log that is written here, up to there.
+fn own(to: u64) -> (LogId, Head) {
+    let log = LogId { central: "c1".parse().unwrap(), epoch: Epoch(A) };
+    let hash = if to == 0 { Head::empty(&log).hash } else { ChainHash([u8::try_from(to).unwrap(); 32]) };
+    (log, Head { to, hash })
+}
+
+fn asks_for_own(rig: &mut Rig, sub: u64) {
+    let (log, Head { hash, .. }) = own(0);
+    rig.hears(1, Frame::SyncRequest(SyncRequest { sub, log, after: 0, hash }));
+}
+
+#[test]
+fn a_peer_that_lives_and_never_holds_what_was_written_here_is_an_alarm_whatever_it_asks_for() {
+    let turns: [fn(&mut Rig, u64); 3] = [
+        |_, _| {},
+        |rig, turn| asks_for_own(rig, turn + 1),
+        |rig, turn| {
+            asks_for_own(rig, turn + 1);
+            rig.hears(1, Frame::SyncStop { sub: turn + 1 });
+        },
+    ];
+    for turn in turns {
+        let mut rig = Rig::linked();
+        let (log, head) = own(2);
+        rig.held.set(&log, head);
+        let mut raised = Vec::new();
+        for number in 0..5 {
+            assert!(raised.is_empty(), "{raised:?}");
+            turn(&mut rig, number);
+            raised = alarms(&lives(&mut rig, 15_000));
+        }
+        assert!(matches!(&raised[..], [Alarm::NotMoving { to: 2, .. }]), "{raised:?}");
+        assert!(rig.peer.status(&rig.held).oldest_unacked.is_some_and(|oldest| oldest.is_overdue(rig.now.mono_ms)));
+        // It took it elsewhere.
+        rig.hears(1, Frame::HaveLogs([(log, head)].into()));
+        rig.hears(1, Frame::SyncStop { sub: 5 });
+        assert!(alarms(&lives(&mut rig, 2 * STANDSTILL_MS)).is_empty());
+        assert_eq!(rig.peer.status(&rig.held).oldest_unacked, None);
+    }
+}
+
+#[test]
+fn a_peer_that_fetches_the_logs_of_others_first_stands_not_still() {
+    let mut rig = Rig::linked_holding(&[(B, 1)]);
+    let (log, head) = own(2);
+    rig.held.set(&log, head);
+    rig.request(1, B, 1);
+    for to in 2..12 {
+        rig.commit(B, to);
+        rig.ack(1, B, to);
+        assert!(alarms(&lives(&mut rig, 20_000)).is_empty());
+    }
+    assert_eq!(alarms(&lives(&mut rig, 2 * STANDSTILL_MS)).len(), 1, "and then");
 }
 
 #[test]
