@@ -17,13 +17,15 @@ use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError as _, web};
 
 use super::answers::Questioner;
-use super::error::ApiError;
+use super::error::{ApiError, Code};
 use super::routes::ROUTES;
 use super::state::{Shared, Worker};
 use crate::access::right::{Modes, Need, Who, decide, may_speak_as};
+use crate::access::throttle::source_of;
 use crate::config::model::{AdminMode, Config, EdgesMode, ReadsMode};
 use crate::desks::doorkeeper::{LoginProof, Shown};
 use crate::domain::audit::{Act, By, Kind};
+use crate::ops::offences::Offence;
 
 /// Another way for an edge to show its key.
 static EDGE_KEY: HeaderName = HeaderName::from_static("x-edge-key");
@@ -289,6 +291,11 @@ pub fn note_refusal<B>(answer: &ServiceResponse<B>, shared: &Shared, route: &str
     }
     let Some(error) = answer.response().error().and_then(|error| error.as_error::<ApiError>()) else { return };
     let request = answer.request();
+    let beyond = [(Code::TooManyRequests, Offence::TooManyRequests), (Code::Busy, Offence::TooMuchAtOnce)];
+    if let Some((_, what)) = beyond.into_iter().find(|(code, _)| error.code() == code.name()) {
+        let from = source_of(caller_of(request).from);
+        shared.offences.note_with(what, "api", &from, || error.to_string());
+    }
     if is_denial(error) || changes(route, request.method()) {
         let about = request.extensions().get::<About>().map(|About(what)| format!(": {what}")).unwrap_or_default();
         note_as(&caller_of(request), &format!("{} {route}{about}", request.method()), error, shared);

@@ -38,6 +38,10 @@ named! {
         TooManyConnections = "too_many_connections",
         /// All connections that others than known addresses may have were taken.
         NoConnectionLeft = "no_connection_left",
+        /// More requests than a second allows: answered 429.
+        TooManyRequests = "too_many_requests",
+        /// More bytes of bodies or answers, or more requests, at once than there is room for: answered 503.
+        TooMuchAtOnce = "too_much_at_once",
         /// More WebSocket frames than a second allows.
         TooManyFrames = "too_many_frames",
         /// A WebSocket frame that announces more bytes than it may have.
