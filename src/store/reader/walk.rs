@@ -154,6 +154,12 @@ macro_rules! in_range {
     };
 }
 
+macro_rules! ended {
+    ($index:literal) => {
+        concat!("FROM history INDEXED BY ", $index, "AND exit_ms >= ?5 AND exit_ms < ?6 AND ", in_range!())
+    };
+}
+
 /// Statements that select [`HISTORY_COLUMNS`]. `?1` is the status or the set of anomalies.
 pub(super) const ALL: &str = concat!("FROM history WHERE ?1 IS NULL AND ", in_range!());
 /// The place `?1` rows further on, found along the index alone.
@@ -162,13 +168,10 @@ pub(super) const SKIP: &str = "SELECT entry_ms, id FROM history WHERE (entry_ms,
 /// `status <> 'OUT'` lets SQLite take the index of the few rows that are not out.
 pub(super) const OF_STATUS: &str = concat!("FROM history WHERE status = ?1 AND status <> 'OUT' AND ", in_range!());
 pub(super) const OF_ANOMALIES: &str = concat!("FROM history WHERE anomalies = ?1 AND ", in_range!());
-/// The stays longer than [`LONG_MS`] that ended within `?5..?6`. There is no index of all by their exit; of these few there is
-/// one, and they are sorted.
-const LONG: &str = concat!(
-    "FROM history INDEXED BY history_long WHERE ?1 IS NULL AND exit_ms - entry_ms > 259200000 ",
-    "AND exit_ms >= ?5 AND exit_ms < ?6 AND ",
-    in_range!()
-);
+/// Stays that ended within `?5..?6`: those longer than [`LONG_MS`], of which there is an index, and those that came in after it by clocks that
+/// differ. They are few, and sorted.
+const LONG: &str = ended!("history_long WHERE ?1 IS NULL AND exit_ms - entry_ms > 259200000 ");
+const BACKWARDS: &str = ended!("history_exit WHERE ?1 IS NULL AND exit_ms < entry_ms ");
 /// The next set of anomalies that some row has.
 pub(super) const NEXT_ANOMALIES: &str = "SELECT min(anomalies) FROM history WHERE anomalies > ?1";
 
@@ -194,23 +197,30 @@ impl<'c> Walk<'c> {
     pub(super) fn new(connection: &'c Connection, query: &HistoryQuery, range: &Range) -> Result<Self, StoreError> {
         let prepare = |lane: &str| connection.prepare_cached(&format!("SELECT {HISTORY_COLUMNS} {lane}"));
         let mut lanes = Vec::new();
+        // Who left in a span came in before its end and at most so long before it, or is one of the few others.
+        let floor_ms = query.exited_since_ms.map(|since_ms| since_ms.saturating_sub(LONG_MS));
+        let since_ms = range.since_ms.max(floor_ms.unwrap_or(i64::MIN));
+        let before = |entry_ms: i64| range.behind.min(HistoryCursor { entry_ms, id: i64::MIN });
+        // Of a long span all that ended in it would be too many to look at for those that came in after it: it is walked to from the newest row.
+        let end_ms = query
+            .exited_before_ms
+            .filter(|end_ms| query.exited_since_ms.is_some_and(|since_ms| end_ms.saturating_sub(since_ms) <= LONG_MS));
+        let usual = Range { behind: end_ms.map_or(range.behind, before), since_ms };
         match (status(query).filter(|status| *status != StayStatus::Out), query.anomaly) {
             (_, Some(wanted)) => {
                 for set in anomaly_sets(connection, wanted)? {
-                    lanes.push((prepare(OF_ANOMALIES)?, Some(set), *range));
+                    lanes.push((prepare(OF_ANOMALIES)?, Some(set), usual));
                 }
             }
-            (Some(status), None) => lanes.push((prepare(OF_STATUS)?, Some(status.name().to_owned()), *range)),
-            (None, None) => {
-                // Who left in a span came in within it, or at most so long before, or is one of the few long stays.
-                let floor_ms = query.exited_since_ms.map(|since_ms| since_ms.saturating_sub(LONG_MS));
-                let since_ms = range.since_ms.max(floor_ms.unwrap_or(i64::MIN));
-                lanes.push((prepare(ALL)?, None, Range { since_ms, ..*range }));
-                if let Some(entry_ms) = floor_ms {
-                    let behind = range.behind.min(HistoryCursor { entry_ms, id: i64::MIN });
-                    lanes.push((prepare(LONG)?, None, Range { behind, ..*range }));
-                }
-            }
+            (Some(status), None) => lanes.push((prepare(OF_STATUS)?, Some(status.name().to_owned()), usual)),
+            (None, None) => lanes.push((prepare(ALL)?, None, usual)),
+        }
+        if let Some(entry_ms) = floor_ms {
+            lanes.push((prepare(LONG)?, None, Range { behind: before(entry_ms), ..*range }));
+        }
+        // They come before all others, so the pages behind them do not look for them.
+        if let Some(since_ms) = end_ms.filter(|end_ms| range.behind.entry_ms > *end_ms) {
+            lanes.push((prepare(BACKWARDS)?, None, Range { since_ms: since_ms.max(range.since_ms), ..*range }));
         }
         Ok(Self { connection, lanes })
     }

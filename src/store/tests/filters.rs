@@ -126,7 +126,7 @@ fn a_stay_is_found_by_its_exit_however_long_it_was() {
     let mut disk = Disk::new();
     // One comes in each day; the days it stays differ.
     let stays: Vec<(i64, i64)> =
-        (0..12).map(|day| (day * DAY_S, [0, 2, 3, 4, 9, 30][usize::try_from(day % 6).unwrap()])).collect();
+        (0..14).map(|day| (day * DAY_S, [0, 2, 3, 4, 9, 30, -2][usize::try_from(day % 7).unwrap()])).collect();
     disk.write(|writer| {
         for (number, (entry_s, days)) in stays.iter().enumerate() {
             let row = left(car(&format!("29A{number:05}"), entry_s * 1_000), (entry_s + days * DAY_S) * 1_000 + 1);
@@ -145,6 +145,31 @@ fn a_stay_is_found_by_its_exit_however_long_it_was() {
         for limit in [1, 100] {
             assert_eq!(walk(&disk, &query, limit).0, wanted, "day {day} by {limit}");
         }
+    }
+}
+
+#[test]
+fn who_asks_for_an_old_day_by_exit_does_not_wait_for_what_came_in_since() {
+    let newer = i64::try_from(MAX_MISSES).unwrap() + 1_000;
+    let mut disk = Disk::new();
+    // One that ended before it began is among the newest.
+    disk.write(|writer| {
+        for n in 0..newer {
+            let exit_ms = if n == newer - 5 { 5 } else { n * 1_000 + 10 };
+            writer.insert_stay(&left(car(&format!("29A{n:05}"), n * 1_000), exit_ms), true, 1).unwrap();
+        }
+    });
+    for anomaly in [None, Some(WithAnomaly::Any)] {
+        let query = HistoryQuery {
+            exited_since_ms: Some(0),
+            exited_before_ms: Some(2_000),
+            anomaly,
+            ..HistoryQuery::default()
+        };
+        let page = disk.reader().history(&query).unwrap();
+        let found: Vec<i64> = page.rows.iter().map(|row| row.entry_ms / 1_000).collect();
+        assert_eq!(found, if anomaly.is_none() { vec![newer - 5, 1, 0] } else { vec![] });
+        assert_eq!(page.next, None);
     }
 }
 
