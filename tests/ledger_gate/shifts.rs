@@ -314,6 +314,91 @@ fn who_hands_over_while_the_clock_is_behind_keeps_what_was_taken_and_the_next_on
     }
 }
 
+#[derive(Debug, Clone)]
+enum Turn {
+    Open,
+    Close,
+    Take,
+    /// The clock is so many days ahead of before.
+    Ahead(i64),
+    /// It is set right.
+    Right,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Whatever a clock that is ahead opens and closes: what is taken by a right one is in the shift that is open then if that was opened by a right one,
+    /// too, and nothing is in two.
+    #[test]
+    fn a_clock_that_was_ahead_takes_nothing_from_the_shifts_after_it(
+        turns in proptest::collection::vec(prop_oneof![
+            2 => Just(Turn::Open), 2 => Just(Turn::Close), 4 => Just(Turn::Take),
+            1 => (2..900_i64).prop_map(Turn::Ahead), 2 => Just(Turn::Right),
+        ], 1..40),
+    ) {
+        let mut central = Central::new(0);
+        let lan = person("lan");
+        // The shift that is open, and whether it was opened by a right clock; what right ones took by right clocks; all that was taken.
+        let (mut open, mut right, mut taken): (Option<(String, bool)>, BTreeMap<String, i64>, i64) = (None, BTreeMap::new(), 0);
+        let mut furthest_ms = 0;
+        for (number, turn) in turns.iter().enumerate() {
+            central.wait(MINUTE_MS);
+            let is_right = central.clock_offset_ms == 0;
+            match turn {
+                Turn::Open if open.is_some() => prop_assert!(central.ask(opening("edge-1", "an")).is_err(), "one at a time"),
+                Turn::Open => {
+                    let id = set(&mut central, opening("edge-1", "lan"));
+                    let from_ms = shift(&mut central, &id).from_ms;
+                    prop_assert!((0..MINUTE_MS).contains(&(from_ms - central.wall_ms())), "{}", id);
+                    if is_right {
+                        right.insert(id.clone(), 0);
+                    }
+                    open = Some((id, is_right));
+                }
+                Turn::Close => if let Some((id, _)) = open.take() {
+                    set(&mut central, closing(&id, "lan", false));
+                },
+                // Before the next one begins a shift that a clock ahead closed goes on in its time.
+                Turn::Take if is_right && !open.as_ref().is_some_and(|(_, was_right)| *was_right) => {}
+                Turn::Take => {
+                    let fee = 1_000 + i64::try_from(number).unwrap();
+                    visit(&mut central, "edge-1", &format!("29A{number:05}"), &lan, fee, Method::Cash);
+                    taken += fee;
+                    if let Some((id, true)) = open.as_ref().filter(|_| is_right) {
+                        *right.get_mut(id).unwrap() += fee;
+                    }
+                }
+                Turn::Ahead(days) => {
+                    furthest_ms += days * DAY_MS;
+                    central.clock_offset_ms = furthest_ms;
+                }
+                Turn::Right => central.clock_offset_ms = 0,
+            }
+        }
+        central.clock_offset_ms = 0;
+        if let Some((id, _)) = open {
+            set(&mut central, closing(&id, "lan", false));
+        }
+        let last = set(&mut central, opening("edge-1", "lan"));
+        set(&mut central, closing(&last, "lan", false));
+        let now_ms = central.wall_ms();
+        let all: Vec<Shift> = central.ledger.storage().shifts.values().cloned().collect();
+        let mut sum = 0;
+        for one in &all {
+            let (from_ms, until_ms) = sheet::span_of(central.ledger.storage_mut(), one).unwrap();
+            let takings: Vec<_> = central.ledger.storage().takings.values().filter(|taking| (from_ms..until_ms).contains(&taking.exit_ms)).map(|taking| (taking.exit_ms, taking.fee.0)).collect();
+            sum += live(&mut central, &one.id).revenue();
+            if let Some(right) = right.get(&one.id) {
+                let by_right: i64 = takings.iter().filter(|(exit_ms, _)| *exit_ms <= now_ms).map(|(_, fee)| fee).sum();
+                prop_assert_eq!(by_right, *right, "{}", one.id);
+            }
+        }
+        prop_assert!(sum <= taken, "{sum} of {taken}: something is in two");
+        check(&mut central);
+    }
+}
+
 #[test]
 fn what_comes_late_is_an_addendum_and_the_sheet_stays() {
     let (mut here, mut there) = (Central::new(0), Central::new(1));
