@@ -207,7 +207,7 @@ fn of_files() -> Vec<String> {
         (0, "NotTold::Yet(format!(", 3),
         (0, "            return Err(NotTold::Yet(", 1),
         (1, "NotTold::Yet(format!(", 1),
-        (1, "NotTold::Ever(format!(", 1),
+        (1, "NotTold::Ever(format!(", 2),
         (2, "map_err(|_| NotTold::Yet(", 1),
         (3, "const ALL_TAKEN: &str =", 1),
     ] {
