@@ -4,7 +4,7 @@
 //! `origin + (machine's Unix ms - anchor) * speed`, so that several processes given the same value agree.
 
 use std::ops::RangeInclusive;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The environment variable that replaces the machine's clock.
 pub const CLOCK_VARIABLE: &str = "PARKMESH_CLOCK";
@@ -90,20 +90,25 @@ impl Clock {
         self.at(machine_ms())
     }
 
+    /// How far this clock goes within `span`, ms.
+    pub fn ms_of(self, span: Duration) -> i64 {
+        self.passed_ms(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
+    }
+
     /// What this clock shows when the machine's shows `unix_ms`.
+    fn at(self, unix_ms: i64) -> i64 {
+        self.warp.map_or(unix_ms, |warp| {
+            warp.origin_ms.saturating_add(self.passed_ms(unix_ms.saturating_sub(warp.anchor_ms)))
+        })
+    }
+
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
         reason = "ms of some years, far below 2^53"
     )]
-    fn at(self, unix_ms: i64) -> i64 {
-        match self.warp {
-            None => unix_ms,
-            Some(warp) => {
-                let passed_ms = unix_ms.saturating_sub(warp.anchor_ms) as f64 * warp.speed;
-                warp.origin_ms.saturating_add(passed_ms as i64)
-            }
-        }
+    fn passed_ms(self, machine_ms: i64) -> i64 {
+        self.warp.map_or(machine_ms, |warp| (machine_ms as f64 * warp.speed) as i64)
     }
 }
 
@@ -121,6 +126,8 @@ mod tests {
         assert_eq!(clock.at(500), 1_000_000);
         assert_eq!(clock.at(501), 1_000_600);
         assert_eq!(clock.at(499), 999_400);
+        assert_eq!(clock.ms_of(Duration::from_millis(2)), 1_200);
+        assert_eq!(Clock::machine().ms_of(Duration::from_millis(2)), 2);
     }
 
     #[test]

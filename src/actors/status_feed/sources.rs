@@ -229,7 +229,7 @@ pub fn what_is_seen(around: &FeedContext, mesh: &MeshStatus, newest_own_ms: Opti
     Situation {
         now_ms,
         // By the clock of now, which may have been set since.
-        started_ms: now_ms.saturating_sub(i64::try_from(around.started.elapsed().as_millis()).unwrap_or(i64::MAX)),
+        started_ms: now_ms.saturating_sub(around.clock.ms_of(around.started.elapsed())),
         can_commit: around.held.borrow().failure.is_none(),
         little_disk: (free > 0 && free < config.tuning.low_disk_bytes()).then_some(free),
         clock_behind: is_behind(now_ms, newest_own_ms),
