@@ -24,6 +24,7 @@ use crate::actors::scout::{SayGoodbye, Scout};
 use crate::actors::status_feed::sources::Notices;
 use crate::actors::status_feed::{FeedContext, StatusFeed};
 use crate::actors::supervise::{self, ArbiterGone, Fatal, Faults, Handle, Surroundings};
+use crate::alarms::reasons;
 use crate::config::change::names_since;
 use crate::config::file::LoadedConfig;
 use crate::config::model::{AdminMode, Config, LogFormat as ConfiguredFormat, P2pMode};
@@ -34,6 +35,7 @@ use crate::desks::doorkeeper::Doorkeeper;
 use crate::desks::invoice_desk::InvoiceDesk;
 use crate::desks::people_desk::PeopleDesk;
 use crate::domain::doer::{Doer, DoerKind};
+use crate::domain::explain::Text;
 use crate::domain::naming::SITE;
 use crate::domain::problem::FieldProblem;
 use crate::gates::roster::EdgeRoster;
@@ -291,7 +293,11 @@ impl App {
             is_off: mesh_off.is_some(),
         });
 
-        let broken_config = loaded.broken.map(|broken| broken.to_string());
+        let broken_config = loaded.broken.map(|broken| {
+            let en = broken.to_string();
+            let vi = broken.vietnamese().or_else(|| reasons::vietnamese(&en)).unwrap_or_else(|| en.clone());
+            Text { vi, en }
+        });
         let feed_thread = Arbiter::new();
         let context = FeedContext {
             config: view.clone(),
@@ -360,7 +366,7 @@ impl App {
             clock,
             started: Instant::now(),
             stopping: AtomicBool::new(false),
-            broken_config,
+            broken_config: broken_config.map(|why| why.en),
             notices,
             alarms,
             invoices,

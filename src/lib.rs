@@ -89,6 +89,7 @@ pub mod alarms {
     //! | [`book`] | when an alarm begins, is repeated and ends; what was told already |
     //! | [`outbox`] | what is on its way to whom, and what had to be dropped |
     //! | [`message`] | one message, in words and as each kind of receiver takes it |
+    //! | [`reasons`] | why something is so, in Vietnamese |
     //!
     //! Carried by the desk `desks/alarm_desk.rs` and the actor `actors/herald.rs`; why it is so: docs/decisions.
 
@@ -96,6 +97,7 @@ pub mod alarms {
     pub mod book;
     pub mod message;
     pub mod outbox;
+    pub mod reasons;
 }
 
 pub mod app;

@@ -22,6 +22,7 @@ use crate::desks::alarm_desk::{self, AlarmDesk};
 use crate::domain::anomaly::Anomaly;
 use crate::domain::audit::{DONE, Kind};
 use crate::domain::naming::SITE;
+use crate::domain::plate::{self, PlateId};
 use crate::domain::problem::Language;
 use crate::domain::time::SiteZone;
 use crate::ledger::settings::SharedSettings;
@@ -145,7 +146,8 @@ impl Herald {
             repeat_ms: i64::from(alarms.repeat_hours) * 3_600_000,
             without: alarms.without.clone(),
         };
-        let site = self.around.held.borrow().settings.name(SITE).unwrap_or(&config.site.name).to_owned();
+        let names = self.around.held.borrow().settings.clone();
+        let site = names.name(SITE).unwrap_or(&config.site.name).to_owned();
         let central = config.this_central.id.as_str();
         let voice = Voice { central, site: &site, language: alarms.language };
         let tellers = seen.tellers();
@@ -161,14 +163,9 @@ impl Herald {
                 book.audit_seen = Some(last);
             }
             for row in &forced {
-                book.happened(
-                    "forced",
-                    &row.id.to_string(),
-                    row.entry.at_ms,
-                    &forced_text(row, &voice),
-                    &rules,
-                    &voice,
-                );
+                let gate = names.name(&[central, "/", &row.entry.what].concat());
+                let text = forced_text(row, gate, &voice);
+                book.happened("forced", &row.id.to_string(), row.entry.at_ms, &text, &rules, &voice);
             }
             changed |= book.odd(&odd, &tellers, &seen, &rules, &voice);
             if let Some((due_ms, day)) = report {
@@ -218,11 +215,13 @@ impl Herald {
     }
 }
 
-fn forced_text(row: &AuditRow, voice: &Voice<'_>) -> String {
+/// `gate`: what people call where it was, if they call it anything.
+fn forced_text(row: &AuditRow, gate: Option<&str>, voice: &Voice<'_>) -> String {
     let entry = &row.entry;
     let told = |field: &str| entry.after.get(field).and_then(|value| value.as_str()).unwrap_or_default();
-    let (plate, reason) = (told("plate_id"), told("reason"));
-    let who = if entry.who.is_empty() { "?" } else { &entry.who };
+    let (read, reason) = (told("plate_id"), told("reason"));
+    let plate = PlateId::parse(read).map_or_else(|_| read.to_owned(), |plate| plate::view(&plate));
+    let (gate, who) = (gate.unwrap_or(&entry.what), voice.person(&entry.who));
     let way = match (told("direction"), voice.language) {
         ("ENTRY", Language::Vi) => "vào",
         ("EXIT", Language::Vi) => "ra",
@@ -232,8 +231,8 @@ fn forced_text(row: &AuditRow, voice: &Voice<'_>) -> String {
     };
     let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
     voice.say(
-        format!("mở cưỡng bức ở {}: {plate} {way}, người mở: {who}{why}", entry.what),
-        format!("forced opening at {}: {plate} {way}, by {who}{why}", entry.what),
+        format!("mở ngoại lệ ở {gate}: {plate} {way}, người mở: {who}{why}"),
+        format!("forced opening at {gate}: {plate} {way}, by {who}{why}"),
     )
 }
 
@@ -303,7 +302,7 @@ impl Question {
         let stats = reader.stats(start_ms, end_ms)?;
         let mut ways: Vec<(String, i64)> = Vec::new();
         for taken in reader.takings(start_ms, end_ms)?.into_iter().filter(|taken| taken.revenue != 0) {
-            let way = if taken.method.is_empty() { "?".to_owned() } else { taken.method };
+            let way = taken.method;
             match ways.iter_mut().find(|(known, _)| *known == way) {
                 Some((_, sum)) => *sum += taken.revenue,
                 None => ways.push((way, taken.revenue)),

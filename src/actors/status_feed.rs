@@ -31,6 +31,7 @@ use crate::config::model::{AdminMode, Config};
 use crate::desks::alarm_desk::AlarmDesk;
 use crate::desks::invoice_desk::InvoiceDesk;
 use crate::domain::event::Event;
+use crate::domain::explain::Text;
 use crate::domain::naming::SITE;
 use crate::feed::board::Board;
 use crate::feed::line::EventLine;
@@ -69,7 +70,7 @@ pub struct FeedContext {
     pub started_ms: i64,
     pub started: Instant,
     /// What the settings file said wrong at the start.
-    pub broken_config: Option<String>,
+    pub broken_config: Option<Text>,
     pub notices: Arc<Notices>,
     /// The edges that are heard of.
     pub roster: Arc<EdgeRoster>,
@@ -257,7 +258,7 @@ impl StatusFeed {
             "version": env!("CARGO_PKG_VERSION"), "started_ms": self.around.started_ms,
             "can_commit": self.around.held.borrow().failure.is_none(),
             "clock_behind": is_behind(now_ms, self.newest_own_ms),
-            "broken_config": self.around.broken_config, "notices": notices, "open": config.open_to_network(),
+            "broken_config": self.around.broken_config.as_ref().map(|why| &why.en), "notices": notices, "open": config.open_to_network(),
             "admin_open": config.security.admin == AdminMode::Open,
             "p2p_mode": config.security.p2p, "fingerprint": self.mesh.fingerprint, "site_id": self.mesh.site.map(|site| site.id.to_string()),
             "backup": backup, "alarms": self.around.alarms.state(), "invoices": self.around.invoices.state(),

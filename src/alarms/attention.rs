@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::reasons;
+use crate::domain::explain::Text;
+
 /// A restart, or a cable moved to another socket, is over before somebody is called.
 const PEER_PATIENCE_MS: i64 = 30_000;
 /// An invoice program is away for so long before somebody is called.
@@ -27,6 +30,9 @@ pub struct Attention {
     /// What the program says of it, in English.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The same in Vietnamese, where somebody foresaw it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason_vi: Option<String>,
     /// Since when, Unix ms, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since_ms: Option<i64>,
@@ -37,7 +43,15 @@ pub struct Attention {
 
 impl Attention {
     fn own(code: &'static str) -> Self {
-        Self { code, member: String::new(), values: BTreeMap::new(), reason: None, since_ms: None, seen_by: None }
+        Self {
+            code,
+            member: String::new(),
+            values: BTreeMap::new(),
+            reason: None,
+            reason_vi: None,
+            since_ms: None,
+            seen_by: None,
+        }
     }
 
     fn about(code: &'static str, blank: &'static str, member: &str) -> Self {
@@ -64,7 +78,7 @@ pub struct Situation {
     /// Bytes left on the disk, where they are few.
     pub little_disk: Option<u64>,
     pub clock_behind: bool,
-    pub broken_config: Option<String>,
+    pub broken_config: Option<Text>,
     pub listen_error: Option<String>,
     /// What was found at the start and what parts of the program say, with its reason.
     pub notices: Vec<(&'static str, String)>,
@@ -159,9 +173,13 @@ impl Situation {
         if self.clock_behind {
             found.push(Attention::own("clock_behind"));
         }
-        for (code, reason) in [("broken_config", &self.broken_config), ("p2p_port", &self.listen_error)] {
-            found.extend(reason.clone().map(|reason| Attention { reason: Some(reason), ..Attention::own(code) }));
-        }
+        found.extend(self.broken_config.clone().map(|Text { vi, en }| Attention {
+            reason: Some(en),
+            reason_vi: Some(vi),
+            ..Attention::own("broken_config")
+        }));
+        let unheard = self.listen_error.clone();
+        found.extend(unheard.map(|reason| Attention { reason: Some(reason), ..Attention::own("p2p_port") }));
         found.extend(self.differing("zone", "time_zone"));
         found.extend(self.differing("tariff", "tariff"));
         for peer in &self.peers {
@@ -173,6 +191,9 @@ impl Situation {
         for (id, fingerprint, since_ms) in &self.pending {
             let member = fingerprint.clone();
             found.push(Attention { since_ms: Some(*since_ms), member, ..Attention::about("pending", "id", id) });
+        }
+        for need in found.iter_mut().filter(|need| need.reason_vi.is_none()) {
+            need.reason_vi = need.reason.as_deref().and_then(reasons::vietnamese);
         }
         found
     }
@@ -273,7 +294,7 @@ mod tests {
         assert_eq!(needs(|seen| seen.notices = vec![("backup", "why".into())]), ["backup"]);
         assert_eq!(needs(|seen| seen.little_disk = Some(7)), ["disk_low"]);
         assert_eq!(needs(|seen| seen.clock_behind = true), ["clock_behind"]);
-        assert_eq!(needs(|seen| seen.broken_config = Some("why".into())), ["broken_config"]);
+        assert_eq!(needs(|seen| seen.broken_config = Some(Text::default())), ["broken_config"]);
         assert_eq!(needs(|seen| seen.listen_error = Some("why".into())), ["p2p_port"]);
         assert_eq!(needs(|seen| seen.peers[0].clock_offset_ms = Some(-61_000)), ["skew"]);
         assert_eq!(needs(|seen| seen.peers[0].clock_offset_ms = Some(60_000)), [""; 0]);

@@ -341,9 +341,11 @@ impl Book {
     /// The report that was due then.
     pub fn report(&mut self, due_ms: i64, now_ms: i64, day: &Day, rules: &Rules, voice: &Voice<'_>) {
         self.reported_ms = Some(due_ms);
-        let ways: Vec<String> = day.ways.iter().map(|(way, sum)| format!("{way} {}", dong(*sum))).collect();
+        let ways: Vec<String> =
+            day.ways.iter().map(|(way, sum)| format!("{} {}", voice.way(way), dong(*sum))).collect();
         let ways = if ways.is_empty() { String::new() } else { format!(" ({})", ways.join(", ")) };
-        let (Day { day: date, entries, exits, inside, .. }, revenue) = (day, dong(day.revenue));
+        let (Day { entries, exits, inside, .. }, revenue) = (day, dong(day.revenue));
+        let date = voice.day(&day.day);
         let mut text = voice.say(
             format!("ngày {date}: {entries} lượt vào, {exits} lượt ra, thu {revenue}{ways}. Trong bãi: {inside} xe."),
             format!("{date}: {entries} came in, {exits} left, {revenue} taken{ways}. Inside: {inside}."),
@@ -355,7 +357,7 @@ impl Book {
                 format!(" Figures of {missing} may be missing (not linked)."),
             );
         }
-        let id = format!("report/{}/{date}", day.site_id);
+        let id = format!("report/{}/{}", day.site_id, day.day);
         self.put(voice.message(MessageKind::Report, "report", &id, id.clone(), now_ms, &text), rules);
     }
 

@@ -16,6 +16,11 @@ static TEXTS: LazyLock<[BTreeMap<String, String>; 2]> = LazyLock::new(|| {
     [read(include_str!("../../static/i18n/vi/common.json")), read(include_str!("../../static/i18n/en/common.json"))]
 });
 
+/// A text of the pages in Vietnamese, by its name among those of all pages.
+pub fn vietnamese(key: &str) -> Option<&'static str> {
+    TEXTS.first()?.get(&format!("common.{key}")).map(String::as_str)
+}
+
 /// The longest text of a message, in characters: every receiver takes as much.
 const MAX_TEXT_CHARS: usize = 900;
 
@@ -67,7 +72,7 @@ pub struct Voice<'v> {
 
 impl Voice<'_> {
     /// A text of the pages with its blanks filled; `None`: there is none.
-    fn text(&self, key: &str, values: &BTreeMap<&'static str, String>) -> Option<String> {
+    pub fn text(&self, key: &str, values: &BTreeMap<&'static str, String>) -> Option<String> {
         let [vietnamese, english] = &*TEXTS;
         let texts = if self.language == Language::Vi { vietnamese } else { english };
         let text = texts.get(&format!("common.{key}"))?.clone();
@@ -88,10 +93,46 @@ impl Voice<'_> {
     pub fn whole(&self, need: &Attention) -> String {
         let parts = [
             Some(self.what(need)),
-            need.reason.clone().map(|reason| format!("({reason})")),
+            self.why(need).map(|reason| format!("({reason})")),
             self.text(&format!("todo_{}", need.code), &BTreeMap::new()),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Why it is so; in Vietnamese what nobody foresaw is marked as what it is.
+    fn why(&self, need: &Attention) -> Option<String> {
+        match (self.language, need.reason.clone()?) {
+            (Language::En, reason) => Some(reason),
+            (Language::Vi, reason) => {
+                need.reason_vi.clone().or_else(|| self.text("technical", &BTreeMap::from([("text", reason)])))
+            }
+        }
+    }
+
+    /// A way of payment as people call it.
+    pub fn way(&self, name: &str) -> String {
+        let key = format!("paid_{}", if name.is_empty() { "unsaid" } else { name });
+        self.text(&key, &BTreeMap::new()).unwrap_or_else(|| name.to_owned())
+    }
+
+    /// Who did it, of the name the audit gives: `an`, `token:backup`, `edge:edge-1`; empty: nobody logged in.
+    pub fn person(&self, who: &str) -> String {
+        if who.is_empty() {
+            return self.text("by_nobody", &BTreeMap::new()).unwrap_or_default().to_lowercase();
+        }
+        let told = who
+            .split_once(':')
+            .and_then(|(kind, name)| self.text(&format!("by_{kind}"), &BTreeMap::from([("name", name.to_owned())])));
+        told.unwrap_or_else(|| who.to_owned())
+    }
+
+    /// A day, `2026-11-30`, as people write it.
+    pub fn day(&self, day: &str) -> String {
+        let parts: Vec<&str> = day.split('-').collect();
+        match (self.language, parts.as_slice()) {
+            (Language::Vi, [year, month, day]) => format!("{day}/{month}/{year}"),
+            _ => day.to_owned(),
+        }
     }
 
     /// How long, as people say it.
@@ -226,6 +267,7 @@ mod tests {
     use super::*;
     use crate::alarms::attention::{PeerSeen, Situation};
     use crate::alarms::message::{MessageKind, Voice};
+    use crate::domain::explain::Text;
     use crate::domain::problem::Language;
 
     const VOICE: Voice<'_> = Voice { central: "central-1", site: "Bãi A", language: Language::Vi };
@@ -260,7 +302,7 @@ mod tests {
             now_ms: 100_000,
             little_disk: Some(1),
             clock_behind: true,
-            broken_config: Some("x".into()),
+            broken_config: Some(Text { vi: "x".into(), en: "x".into() }),
             listen_error: Some("x".into()),
             edges: vec![super::super::attention::EdgeSeen { id: "e".into(), ..Default::default() }],
             peers: vec![peer],

@@ -57,6 +57,15 @@ pub enum LoadError {
     Invalid { path: PathBuf, problems: Vec<FieldProblem> },
 }
 
+impl LoadError {
+    /// In Vietnamese, where it is about single fields, which say it themselves.
+    pub fn vietnamese(&self) -> Option<String> {
+        let Self::Invalid { path, problems } = self else { return None };
+        let problems: Vec<_> = problems.iter().map(|wrong| format!("{} {}", wrong.field, wrong.message_vi)).collect();
+        Some(format!("{} có cài đặt sai: {}", path.display(), problems.join("; ")))
+    }
+}
+
 /// Why settings could not be saved. The file is as it was.
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be written: {error}", .path.display())]
@@ -295,9 +304,12 @@ mod tests {
     #[test]
     fn wrong_settings_are_reported_by_name() {
         let place = Place::with(r#"{"this_central": {"id": "a_b", "ip": "10.0.0.1", "p2p_port": 0}}"#);
-        let message = load(&place.file()).expect_err("wrong").to_string();
+        let wrong = load(&place.file()).expect_err("wrong");
+        let message = wrong.to_string();
         assert!(message.contains("this_central.id a central id is"), "{message}");
         assert!(message.contains("this_central.p2p_port must be between 1 and 65535"), "{message}");
+        let message = wrong.vietnamese().expect("of fields");
+        assert!(message.contains("có cài đặt sai: ") && message.contains("this_central.p2p_port phải "), "{message}");
     }
 
     #[test]

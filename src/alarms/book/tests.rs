@@ -220,13 +220,17 @@ fn oddities_and_reports_of_the_site_are_told_by_one_and_by_the_next_if_that_one_
         site_id: "ab".into(),
         day: "2026-11-29".into(),
         revenue: 1_250_000,
+        ways: vec![("cash".into(), 1_000_000), (String::new(), 250_000)],
         missing: vec!["c3".into()],
         ..Day::default()
     };
     site.book.report(due_ms, due_ms, &day, &site.rules, &VOICE);
     site.deliver();
     assert_eq!(site.told.last().unwrap().id, "report/ab/2026-11-29");
-    assert!(site.told.last().unwrap().text.contains("thu 1.250.000 đ. Trong bãi: 0 xe. Có thể thiếu số của c3"));
+    assert!(site.told.last().unwrap().text.contains("ngày 29/11/2026: "));
+    assert!(site.told.last().unwrap().text.contains(
+        "thu 1.250.000 đ (Tiền mặt 1.000.000 đ, Không ghi cách trả 250.000 đ). Trong bãi: 0 xe. Có thể thiếu số của c3"
+    ));
     assert_eq!(site.book.report_is_due(due_ms, &[], &site.seen, &VOICE), (false, false));
     site.seen.now_ms += 24 * HOUR_MS;
     assert_eq!(site.book.report_is_due(due_ms + 1, &lower, &site.seen, &VOICE), (false, true), "c0 told it");

@@ -1,0 +1,108 @@
+//! What the program says in English of its files and links and of programs it calls, in Vietnamese: by the table that the pages read
+//! too, static/i18n/reasons.json.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use super::message;
+
+/// How what the system says of a connection begins, and the text of the pages for it.
+const USUAL: [(&str, &str); 8] = [
+    ("Connection refused", "reason_nobody_listens"),
+    ("No route to host", "reason_unreachable"),
+    ("Host is unreachable", "reason_unreachable"),
+    ("Network is unreachable", "reason_unreachable"),
+    ("no answer within", "reason_no_answer"),
+    ("the dial got no answer", "reason_no_answer"),
+    ("Connection timed out", "reason_no_answer"),
+    ("nothing heard for", "reason_silent"),
+];
+
+/// Each sentence with its blanks, and its Vietnamese; what says most by itself comes first.
+static TABLE: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
+    let table: BTreeMap<String, String> =
+        serde_json::from_str(include_str!("../../static/i18n/reasons.json")).unwrap_or_default();
+    let mut table: Vec<_> = table.into_iter().collect();
+    let blanks =
+        |said: &str| said.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0.len() + 2)).sum::<usize>();
+    table.sort_by_key(|(said, _)| Reverse(said.len() - blanks(said)));
+    table
+});
+
+/// `said` in Vietnamese; `None`: nobody foresaw it.
+pub fn vietnamese(said: &str) -> Option<String> {
+    if let Some((_, key)) = USUAL.iter().find(|(begin, _)| said.starts_with(begin)) {
+        return message::vietnamese(key).map(str::to_owned);
+    }
+    // What a program that was called answered: its status, and what it said.
+    let (status, _) = said.split_once(": ").unwrap_or((said, ""));
+    if status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(message::vietnamese("reason_answered")?.replace("{said}", said));
+    }
+    TABLE.iter().find_map(|(template, text)| {
+        let mut found = Vec::new();
+        fits(template, said, &mut found).then(|| filled(text, &found))
+    })
+}
+
+fn filled(text: &str, found: &[(&str, &str)]) -> String {
+    let mut parts = text.split('{');
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once('}').unwrap_or_default();
+        let value = found.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value);
+        let why = if name == "reason" { vietnamese(value) } else { None };
+        whole += why.as_deref().unwrap_or(value);
+        whole += rest;
+    }
+    whole
+}
+
+/// Whether `said` is `template` with its blanks filled, and with what; a blank that comes again stands for the same.
+fn fits<'t, 's>(template: &'t str, said: &'s str, found: &mut Vec<(&'t str, &'s str)>) -> bool {
+    let Some((fixed, rest)) = template.split_once('{') else { return template == said };
+    let (Some(said), Some((name, rest))) = (said.strip_prefix(fixed), rest.split_once('}')) else { return false };
+    if let Some((_, value)) = found.iter().find(|(known, _)| *known == name) {
+        return said.strip_prefix(*value).is_some_and(|said| fits(rest, said, found));
+    }
+    for at in 1..=said.len() {
+        let Some((value, after)) = said.split_at_checked(at) else { continue };
+        found.push((name, value));
+        if fits(rest, after, found) {
+            return true;
+        }
+        found.pop();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_program_says_is_said_in_vietnamese_with_what_it_is_about() {
+        let cases = [
+            ("Address already in use (os error 98)", "chương trình khác đang dùng port này"),
+            ("Connection refused (os error 111)", "Ở địa chỉ này không có máy chủ nào đang chạy"),
+            (
+                "Failed to connect to host: Connection refused (os error 111)",
+                "không kết nối được: Ở địa chỉ này không có máy chủ nào đang chạy",
+            ),
+            ("503: busy", "nơi nhận trả lời 503: busy"),
+            (
+                "/a/b.json cannot be read: Permission denied (os error 13); it lies as /a/b.json.broken",
+                "không đọc được /a/b.json: không có quyền; tệp hỏng cất ở /a/b.json.broken",
+            ),
+            (
+                "/b.age cannot be read: Input/output error (os error 5); its disk may be failing; use another backup",
+                "không đọc được /b.age: ổ đĩa bị lỗi đọc ghi; ổ đĩa có thể sắp hỏng; hãy dùng bản sao lưu khác",
+            ),
+        ];
+        for (said, text) in cases {
+            assert_eq!(vietnamese(said).as_deref(), Some(text));
+        }
+        assert_eq!(vietnamese("something new"), None);
+    }
+}
