@@ -430,16 +430,26 @@ pub fn all_figures<B: Books>(books: &mut B, shifts: &[Shift]) -> Result<Vec<Reck
     Ok(all)
 }
 
-/// How far apart what the central of a gate says of an exit and what counts are: by how much its word is more, VND; below 0: less.
+/// What was taken at an exit, VND above what it was before the first of some changes.
 #[derive(Debug, Clone, Copy, Default)]
-struct Withheld {
-    now: i64,
-    /// Before that central last said less.
-    before_less: i64,
+struct SaidTaken {
+    counts: i64,
+    /// What the central of the gate says.
+    word: i64,
+    /// What it had said before it removed the exit, if that is the last it said, however often.
+    before_removal: Option<i64>,
+}
+
+impl SaidTaken {
+    /// What the drawer answers for.
+    fn in_drawer(self) -> i64 {
+        self.counts.min(self.word)
+    }
 }
 
 /// What each of some changes makes of what the drawers answer for: no more than the central of the gate says. So what another central adds to that moves
-/// nothing, but for what others took off before, and is left out; the next word of that central moves by what it is to what counted, whatever others said meanwhile.
+/// nothing, but for what others took off before, and is left out; the next word of that central moves by what it is to what was in the drawer, whatever others said
+/// meanwhile.
 pub fn moved<B: Books>(books: &mut B, changes: Vec<ChangeLine<B::Log>>) -> Result<Vec<ChangeLine<B::Log>>, B::Error> {
     // By names of logs, which are the same at all centrals.
     let of_log =
@@ -448,29 +458,29 @@ pub fn moved<B: Books>(books: &mut B, changes: Vec<ChangeLine<B::Log>>) -> Resul
     changes.sort_by(|(at, log, seq, _), (other_at, other, other_seq, _)| {
         (at, log, seq).cmp(&(other_at, other, other_seq))
     });
-    let mut of_exits: BTreeMap<_, Withheld> = BTreeMap::new();
+    let mut of_exits: BTreeMap<_, SaidTaken> = BTreeMap::new();
     let mut all_moved = Vec::with_capacity(changes.len());
     for (_, log, seq, mut change) in changes {
         let is_own = log.central.as_str() == change.central;
         let before = of_exits.get(&change.exit).copied().unwrap_or_default();
-        let of_correction = FactId::Authored { log, seq };
-        let corrected = if change.change >= 0 { correction(books, &of_correction)? } else { None };
+        let corrected = correction(books, &FactId::Authored { log, seq })?;
         let undone = corrected.as_ref().map_or(&[][..], |said| &said.undoes);
-        let is_of_way_alone = corrected.as_ref().is_some_and(|said| said.right_fee.is_none() && undone.is_empty());
+        let is_of_fee = corrected.as_ref().is_none_or(|said| said.right_fee.is_some());
         let is_word_of_gate =
             |void: &FactId| matches!(void, FactId::Authored { log, .. } if log.central.as_str() == change.central);
-        let after = match (is_own, undone.is_empty()) {
-            _ if is_of_way_alone => before,
-            (true, false) if undone.iter().any(is_word_of_gate) => Withheld { now: before.before_less, ..before },
-            (true, true) if change.change < 0 => Withheld { now: 0, before_less: before.now },
-            (true, true) => Withheld { now: 0, ..before },
-            _ => Withheld { now: before.now.saturating_sub(change.change), ..before },
-        };
+        let mut after = SaidTaken { counts: before.counts.saturating_add(change.change), ..before };
+        if is_own && is_of_fee {
+            let is_removal = corrected.is_none();
+            after.before_removal = is_removal.then(|| before.before_removal.unwrap_or(before.word));
+            after.word = after.counts;
+        } else if is_own && undone.iter().any(is_word_of_gate) {
+            after.word = after.before_removal.take().unwrap_or(before.word);
+        }
         of_exits.insert(change.exit.clone(), after);
         // An exit that is written anew stands behind what removes the one it is in place of.
         of_exits.insert(Some((change.place.0.clone(), seq + 1)), before);
         let said = change.change;
-        change.change = said.saturating_add(after.now.min(0)).saturating_sub(before.now.min(0));
+        change.change = after.in_drawer().saturating_sub(before.in_drawer());
         // One that says how it was paid changes nothing of what was taken, and is kept.
         if said == 0 || change.change != 0 {
             all_moved.push(change);

@@ -309,6 +309,36 @@ fn who_undoes_elsewhere_what_a_gate_removed_adds_nothing_to_its_drawer() {
     assert_eq!(found(&mut centrals[0], &id), (1, FEE, 0));
 }
 
+/// What others make of it meanwhile changes nothing of what the gate said last.
+#[test]
+fn a_gate_that_removes_again_what_others_restored_says_with_its_undoing_what_it_had_said_first() {
+    let (mut centrals, id) = two();
+    let stay = visit(&mut centrals[0], "edge-1", P, &person("lan"), FEE, Method::Cash);
+    set(&mut centrals[0], closing(&id, "lan", false));
+    both_know(&mut centrals);
+    let (remove, restore) = (void(&stay).by(person("lead")), said(&stay, &|said| said.restore = true));
+    let more = said(&stay, &|said| said.fee = Some(Vnd(FEE + 10_000)));
+    for (number, (is_there, job, late)) in [
+        (false, &remove, -FEE),
+        (true, &restore, -FEE),
+        (true, &more, -FEE),
+        (false, &remove, -FEE),
+        (false, &restore, 0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        centrals[usize::from(is_there)].ask(job.clone()).unwrap();
+        both_know(&mut centrals);
+        for central in &mut centrals {
+            assert_eq!(told_late(central, &id).1, late, "{number}");
+            let since = live(central, &id).since(&closed(central, &id).figures);
+            assert_eq!(since.revenue(), late, "{number}");
+        }
+    }
+    centrals.iter_mut().for_each(check);
+}
+
 /// What is undone is what stood: a removal that was undone before is not undone once more.
 #[test]
 fn an_exit_that_is_removed_and_restored_again_and_again_moves_its_money_once_each_time() {
