@@ -1,9 +1,10 @@
 //! What the program says in English of its files and links and of programs it calls, in Vietnamese: by the table that the pages read
 //! too, static/i18n/reasons.json.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::LazyLock;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::message;
 
@@ -19,16 +20,34 @@ const USUAL: [(&str, &str); 8] = [
     ("nothing heard for", "reason_silent"),
 ];
 
-/// Each sentence with its blanks, and its Vietnamese; what says most by itself comes first.
-static TABLE: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
-    let table: BTreeMap<String, String> =
-        serde_json::from_str(include_str!("../../static/i18n/reasons.json")).unwrap_or_default();
-    let mut table: Vec<_> = table.into_iter().collect();
-    let blanks =
-        |said: &str| said.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0.len() + 2)).sum::<usize>();
-    table.sort_by_key(|(said, _)| Reverse(said.len() - blanks(said)));
-    table
-});
+static TABLE: LazyLock<Table> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../../static/i18n/reasons.json")).unwrap_or_default());
+
+/// Each sentence with its blanks, and its Vietnamese, in the order of the file: where two fit, the one above is meant.
+#[derive(Default)]
+struct Table(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Table {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Table;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("sentences by what is said")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Table, A::Error> {
+                let mut table = Table::default();
+                while let Some(entry) = map.next_entry()? {
+                    table.0.push(entry);
+                }
+                Ok(table)
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
+}
 
 /// `said` in Vietnamese; `None`: nobody foresaw it.
 pub fn vietnamese(said: &str) -> Option<String> {
@@ -40,7 +59,7 @@ pub fn vietnamese(said: &str) -> Option<String> {
     if status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(message::vietnamese("reason_answered")?.replace("{said}", said));
     }
-    TABLE.iter().find_map(|(template, text)| {
+    TABLE.0.iter().find_map(|(template, text)| {
         let mut found = Vec::new();
         fits(template, said, &mut found).then(|| filled(text, &found))
     })
@@ -91,6 +110,10 @@ mod tests {
                 "không kết nối được: Ở địa chỉ này không có máy chủ nào đang chạy",
             ),
             ("503: busy", "nơi nhận trả lời 503: busy"),
+            (
+                "EOF while parsing an object at line 1 column 1; it lies as /a/accounts.json.damaged",
+                "sai cú pháp ở dòng 1, cột 1 (EOF while parsing an object); tệp hỏng cất ở /a/accounts.json.damaged",
+            ),
             (
                 "/a/b.json cannot be read: Permission denied (os error 13); it lies as /a/b.json.broken",
                 "không đọc được /a/b.json: không có quyền; tệp hỏng cất ở /a/b.json.broken",

@@ -1,7 +1,7 @@
 // What needs somebody's hand: what is wrong, since when, what to do about it, and where. The worst first. Pure.
 
 import { reasonText } from "./reasons.js";
-import { t } from "./texts.js";
+import { language, t } from "./texts.js";
 
 /** Of more the number is enough. */
 const MOST_NAMED = 3;
@@ -22,13 +22,14 @@ const those = (peers, are) => Object.entries(peers).filter(([, peer]) => !peer.e
 /** `{key, kind, text, detail, todo, sinceMs, href}`; `detail`: what the program says of it, in the language of the reader. What needs a hand is said by the central (`attention` of the feed); `account` as lib/login.js gives it. */
 export function alarmsOf({ central, peers, attention }, { account = null }) {
   const found = [];
-  const add = (name, kind, { values = {}, reason = null, inVietnamese = null, sinceMs = null, href = null, member = "" } = {}) =>
-    found.push({ key: name + member, kind, text: t(`common.notice_${name}`, values), detail: reason && reasonText(reason, inVietnamese), todo: t(`common.todo_${name}`), sinceMs, href });
+  const add = (name, kind, { values = {}, detail = null, sinceMs = null, href = null, member = "" } = {}) =>
+    found.push({ key: name + member, kind, text: t(`common.notice_${name}`, values), detail, todo: t(`common.todo_${name}`), sinceMs, href });
   const isForMe = ({ code }) => account?.may_administer || !FOR_ADMINISTRATORS.includes(code);
   const told = Object.values(attention).filter(isForMe).sort((a, b) => rank(a) - rank(b) || (a.member ?? "").localeCompare(b.member ?? "", undefined, { numeric: true }));
   for (const { code, member, values, reason, reason_vi: inVietnamese, since_ms: sinceMs } of told) {
     const href = code === "camera" ? `/gate?edge=${encodeURIComponent(member)}` : PLACES[code];
-    add(code, MILD.includes(code) ? "wait" : "bad", { values, reason, inVietnamese, sinceMs, href, member });
+    const detail = (language === "vi" && inVietnamese) || (reason && reasonText(reason));
+    add(code, MILD.includes(code) ? "wait" : "bad", { values, detail, sinceMs, href, member });
   }
 
   // What only an administrator can do something about, and what somebody chose.

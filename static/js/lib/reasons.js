@@ -35,10 +35,9 @@ export async function loadReasons() {
   });
 }
 
-/** In the language of the reader; `inVietnamese`: what the central makes of it. What nobody foresaw stands as it was said; in Vietnamese marked as what it is. */
-export function reasonText(said, inVietnamese = null) {
-  const known = translated(said) ?? (language === "vi" ? inVietnamese : null);
-  return known ?? (language === "vi" && said ? t("common.technical", { text: said }) : said);
+/** In the language of the reader. What nobody foresaw stands as it was said; in Vietnamese marked as what it is. */
+export function reasonText(said) {
+  return translated(said) ?? (language === "vi" && said ? t("common.technical", { text: said }) : said);
 }
 
 function translated(said) {
