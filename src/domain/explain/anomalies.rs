@@ -4,6 +4,7 @@ use super::super::anomaly::Anomaly;
 use super::super::event::{Body, Entry, Exit, Reported, opening_read};
 use super::super::ids::FactId;
 use super::super::money::Vnd;
+use super::super::payment::unpaid;
 use super::super::plate::PlateId;
 use super::super::row::{StayRow, StayStatus};
 use super::super::stay::{Fact, MAX_SKEW_MS, Outcome, PASSAGE_WINDOW_MS, same_request};
@@ -263,18 +264,20 @@ impl Explainer<'_> {
         let stamped_ms = exit.map(|(fact, _)| fact.event.timestamp_ms);
         let refitted = exit.and_then(|(fact, exit)| self.refitted(row, fact, exit));
         let also = || refitted.clone().map(|text| Text::new(". ", ". ").and(Some(text)));
-        if let Some((_, Exit { paid: Some(paid), fee, .. })) = exit
-            && paid.total() != *fee
+        // What was not taken is in no fee, and was due.
+        let due = |exit: &Exit| Vnd(exit.fee.0.saturating_add(unpaid(&exit.lines).0));
+        if let Some((_, exit @ Exit { paid: Some(paid), .. })) = exit
+            && paid.total() != due(exit)
         {
-            let (paid, fee) = (money(paid.total().0), money(fee.0));
+            let (paid, fee) = (money(paid.total().0), money(due(exit).0));
             return Text::new(
                 format!("Đã thu {}, phí là {}", paid.vi, fee.vi),
                 format!("{} were taken, and the fee is {}", paid.en, fee.en),
             )
             .and(also());
         }
-        if let Some((_, Exit { told_fee: Some(told), fee, .. })) = exit {
-            let (told, fee) = (money(told.0), money(fee.0));
+        if let Some((_, exit @ Exit { told_fee: Some(told), .. })) = exit {
+            let (told, fee) = (money(told.0), money(due(exit).0));
             return Text::new(
                 format!("Cổng báo đã thu {}, tính ra {}", told.vi, fee.vi),
                 format!("The gate says it took {}, and {} is what is due", told.en, fee.en),

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::event::Body;
-use crate::domain::payment::{Method, Paid};
+use crate::domain::payment::{FeeLine, Method, Paid, Part};
 use crate::domain::stay::tests::build::*;
 use crate::domain::stay::tests::generate::facts;
 
@@ -152,6 +152,20 @@ fn what_is_uncertain_about_a_fee() {
         let (vi, _) = told(&facts, "S2", Anomaly::FeeUncertain);
         let then = "275.000 đ. Lúc ra cổng này tính từ lượt vào lúc 07:30:00 đã kết thúc trước đó, thu";
         assert!(vi.starts_with(&format!("{first} {then}")), "{vi}");
+    }
+    // Of what was not taken, too, it is said what was due.
+    let short = [FeeLine::new(Part::Hour, Vnd(100_000)), FeeLine::new(Part::Unpaid, Vnd(-25_000))];
+    let cash = Paid { method: Method::Cash, amount: Vnd(75_000), reference: None, also: Vec::new() };
+    for (told_fee, paid, said) in [
+        (Some(Vnd(75_000)), None, "Cổng báo đã thu 75.000 đ, tính ra 100.000 đ"),
+        (None, Some(cash.clone()), "Đã thu 75.000 đ, phí là 100.000 đ"),
+        (Some(Vnd(75_000)), Some(cash), "Đã thu 75.000 đ, phí là 100.000 đ"),
+    ] {
+        let exit = exit("B", at(3_600), "S1", 75_000).change_exit(|exit| {
+            exit.lines = short.to_vec();
+            (exit.told_fee, exit.paid, exit.doubts) = (told_fee, paid.clone(), vec!["fee_uncertain".to_owned()]);
+        });
+        assert_eq!(told(&[entry("A", at(0), "S1", P), exit], "S1", Anomaly::FeeUncertain).0, said);
     }
     // Told before its entry, by a program that says nothing of money.
     let early = exit_unknown("B", at(7_200), "X1", P, 0).change_exit(|exit| (exit.told, exit.force) = (true, false));
