@@ -20,29 +20,29 @@ const USUAL: [(&str, &str); 8] = [
     ("nothing heard for", "reason_silent"),
 ];
 
-static TABLE: LazyLock<Table> =
+static SENTENCES: LazyLock<Sentences> =
     LazyLock::new(|| serde_json::from_str(include_str!("../../static/i18n/reasons.json")).unwrap_or_default());
 
 /// Each sentence with its blanks, and its Vietnamese, in the order of the file: where two fit, the one above is meant.
 #[derive(Default)]
-struct Table(Vec<(String, String)>);
+struct Sentences(Vec<(String, String)>);
 
-impl<'de> Deserialize<'de> for Table {
+impl<'de> Deserialize<'de> for Sentences {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct InOrder;
         impl<'de> Visitor<'de> for InOrder {
-            type Value = Table;
+            type Value = Sentences;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("sentences by what is said")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Table, A::Error> {
-                let mut table = Table::default();
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sentences, A::Error> {
+                let mut sentences = Sentences::default();
                 while let Some(entry) = map.next_entry()? {
-                    table.0.push(entry);
+                    sentences.0.push(entry);
                 }
-                Ok(table)
+                Ok(sentences)
             }
         }
         deserializer.deserialize_map(InOrder)
@@ -59,7 +59,7 @@ pub fn vietnamese(said: &str) -> Option<String> {
     if status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(message::vietnamese("reason_answered")?.replace("{said}", said));
     }
-    TABLE.0.iter().find_map(|(template, text)| {
+    SENTENCES.0.iter().find_map(|(template, text)| {
         let mut found = Vec::new();
         fits(template, said, &mut found).then(|| filled(text, &found))
     })
